@@ -1,0 +1,36 @@
+//! What is read out of a tree besides the tree itself: packages, facts, events.
+//!
+//! A collector is one file with one row in [`COLLECTORS`]. It parses bytes by pure functions, never
+//! runs anything, and records; it does not judge, compare or subtract. What it cannot read is a
+//! gap of that part and no more.
+
+use crate::filesystem::Filesystem;
+use crate::model::{Records, TreePath};
+
+/// What a collector may look at.
+pub struct View<'a> {
+    /// The target's tree.
+    pub filesystem: &'a dyn Filesystem,
+    /// Paths that the walk met whose names one of the collector's [`Collector::wanted`] patterns
+    /// matches, sorted.
+    pub found: &'a [TreePath],
+}
+
+/// A row of the table.
+pub struct Collector {
+    /// As `driftcheck list collectors` shows it.
+    pub name: &'static str,
+    /// Raised whenever the same bytes would give other records, so that remembered ones are not
+    /// used.
+    pub version: u32,
+    /// One line for people.
+    pub summary: &'static str,
+    /// File names (the last component, `*` at the start or the end as a wild card) that the walk
+    /// reports wherever they lie; for what has no fixed place.
+    pub wanted: &'static [&'static str],
+    /// Reads and records.
+    pub collect: fn(&View<'_>, &mut Records),
+}
+
+/// All of them, in the order in which they run.
+pub static COLLECTORS: &[&Collector] = &[];

@@ -1,0 +1,2 @@
+//! The `driftcheck` binary.
+fn main() {}
