@@ -175,6 +175,9 @@ mod tests {
     fn comes_back_and_its_id_is_pinned() {
         let (id, bytes) = encode_shipped(&sample());
         assert_eq!(decode_shipped(&bytes).unwrap(), sample());
-        assert_eq!(id.to_string(), "7fd9d7fb3dbe123aff36ac84022541743a8208330bfc3a516e6ce2d421c1f7ed");
+        assert_eq!(
+            id.to_string(),
+            "7fd9d7fb3dbe123aff36ac84022541743a8208330bfc3a516e6ce2d421c1f7ed"
+        );
     }
 }

@@ -230,8 +230,16 @@ mod tests {
                 (content.into(), exact.into())
             );
         };
-        check(&Tree::default(), "55d6cbaf4ee6044dffff4af74352fd0d13f640f2d32a36c164b2455fbf8f0ffb", "0f8b6c907107424c99bb31d524bdfa3a0f5f83f22e75955b3d460d1aa116b50c");
-        check(&sample(), "PIN", "PIN");
+        check(
+            &Tree::default(),
+            "55d6cbaf4ee6044dffff4af74352fd0d13f640f2d32a36c164b2455fbf8f0ffb",
+            "0f8b6c907107424c99bb31d524bdfa3a0f5f83f22e75955b3d460d1aa116b50c",
+        );
+        check(
+            &sample(),
+            "172b8d79767fe635fd7208bac94e540ba99a0bf183c7aaadb79e9112b49755b2",
+            "12cc834fa2112d9545c884d1dde59f58e7815c4e7afd7f9c74f3d80666de3e1a",
+        );
     }
 
     #[test]
