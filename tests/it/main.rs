@@ -1,3 +1,12 @@
 //! One test binary: what is tested through the public face or against other programs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "a test may fail loudly"
+)]
 
 mod house;
