@@ -20,6 +20,8 @@ pub mod package;
 pub mod path;
 pub mod records;
 pub mod shipped;
+#[cfg(test)]
+pub mod testing;
 pub mod time;
 pub mod tree;
 
