@@ -4,6 +4,9 @@
 //! runs anything, and records; it does not judge, compare or subtract. What it cannot read is a
 //! gap of that part and no more.
 
+pub mod os_release;
+pub mod packages;
+
 use crate::filesystem::Filesystem;
 use crate::model::{Records, TreePath};
 
@@ -33,4 +36,5 @@ pub struct Collector {
 }
 
 /// All of them, in the order in which they run.
-pub static COLLECTORS: &[&Collector] = &[];
+pub static COLLECTORS: &[&Collector] =
+    &[&packages::dpkg::COLLECTOR, &packages::dpkg::alternatives::COLLECTOR];

@@ -110,7 +110,9 @@ pub fn read_node(
         )));
     }
     let mut bytes = Vec::new();
-    let mut buffer = vec![0; 64 * 1024];
+    // A package database is thousands of small files: no more is cleared than is read.
+    let expected = usize::try_from(metadata.size.saturating_add(1)).unwrap_or(usize::MAX);
+    let mut buffer = vec![0; expected.clamp(4 * 1024, 64 * 1024)];
     loop {
         let count = filesystem.read_at(&node, bytes.len() as u64, &mut buffer)?;
         bytes.extend_from_slice(buffer.get(..count).unwrap_or_default());

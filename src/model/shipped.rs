@@ -4,6 +4,7 @@
 //! walking down both trees together, and an unchanged package costs nothing in a second manifest.
 
 use super::{FileKind, Name, PackageKey, ShippedId, TreePath};
+use std::sync::Arc;
 
 /// A digest that a package database records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,8 +77,8 @@ impl Expectation {
 pub struct Claim {
     /// Where.
     pub path: TreePath,
-    /// Who says so.
-    pub package: PackageKey,
+    /// Who says so; shared, for a package claims thousands of paths.
+    pub package: Arc<PackageKey>,
     /// What.
     pub expectation: Expectation,
 }

@@ -1,0 +1,40 @@
+//! Installed software: one file or folder for each package manager.
+//!
+//! Each reads a database as it lies on the disk, without the manager's own tools, and records
+//! packages, and claims: what the package says its files should be, under the path where the file
+//! lies in this tree. Which manager owns what is not reconciled here; two may claim one path.
+//!
+//! To add a manager: a file here with its `COLLECTOR`, its `mod` line, its row in
+//! [`super::COLLECTORS`], and its order of versions in [`version::order`].
+
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+pub mod deb822;
+pub mod dpkg;
+pub mod hex;
+pub mod place;
+pub mod purl;
+pub mod version;
+
+use crate::model::path::Escaped;
+
+/// A value of a database as text: as it is where it is plain, escaped where it is not.
+#[must_use]
+pub fn text(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(plain) if !plain.chars().any(char::is_control) => plain.to_owned(),
+        _ => Escaped(bytes).to_string(),
+    }
+}
+
+/// Likewise for a value of several lines, which become one.
+#[must_use]
+pub fn folded(bytes: &[u8]) -> String {
+    if bytes.contains(&b'\n') {
+        let lines: Vec<String> =
+            bytes.split(|b| *b == b'\n').map(|line| text(line.trim_ascii())).collect();
+        lines.join(" ")
+    } else {
+        text(bytes)
+    }
+}

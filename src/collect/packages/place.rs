@@ -1,0 +1,161 @@
+//! Where the paths of package lists lie in this tree.
+//!
+//! A list names a path as it was packed. In the tree any directory on the way may be a link: on a
+//! merged-/usr system `/bin/ls` of a list is `/usr/bin/ls` on disk. Every directory is looked up
+//! once, so that hundreds of thousands of lines cost a hash lookup each.
+
+use crate::filesystem::resolve::{LastLink, resolve};
+use crate::filesystem::{Filesystem, Node};
+use crate::model::{FileKind, Name, TreePath};
+use std::collections::HashMap;
+
+/// `PATH_MAX` of Linux: no package can have shipped a longer path.
+pub const MAX_PATH: usize = 4096;
+
+/// Looks up directories, once each.
+#[derive(Debug)]
+pub struct Places<'a> {
+    filesystem: &'a dyn Filesystem,
+    /// By the path as packed, without a leading slash.
+    directories: HashMap<Vec<u8>, Place>,
+    root: Place,
+}
+
+#[derive(Clone, Debug)]
+struct Place {
+    /// Free of links.
+    path: TreePath,
+    /// `None` where no directory lies there.
+    node: Option<Node>,
+}
+
+impl<'a> Places<'a> {
+    /// Nothing looked up yet.
+    #[must_use]
+    pub fn new(filesystem: &'a dyn Filesystem) -> Self {
+        let root = Place { path: TreePath::root(), node: Some(filesystem.root()) };
+        Self { filesystem, directories: HashMap::new(), root }
+    }
+
+    /// Where a packed path lies: links in its directory part are followed, its last name is kept.
+    /// `None` for the root itself and for paths longer than [`MAX_PATH`].
+    pub fn entry(&mut self, packed: &[u8]) -> Option<TreePath> {
+        let packed = normal(packed)?;
+        let (directory, name) = split(&packed);
+        let name = Name::new(name)?;
+        Some(self.place(directory).path.join(&name))
+    }
+
+    /// Where a packed path lies that is known to be a directory: a link to one is followed too.
+    pub fn directory(&mut self, packed: &[u8]) -> Option<TreePath> {
+        let packed = normal(packed)?;
+        Some(self.place(&packed).path.clone())
+    }
+
+    fn place(&mut self, packed: &[u8]) -> &Place {
+        // From the longest part that is known, one name at a time.
+        let mut known = packed;
+        let mut unknown = Vec::new();
+        while !known.is_empty() && !self.directories.contains_key(known) {
+            unknown.push(known.len());
+            known = split(known).0;
+        }
+        while let Some(length) = unknown.pop() {
+            let whole = packed.get(..length).unwrap_or_default();
+            let (parent, name) = split(whole);
+            let place = self.below(self.directories.get(parent).unwrap_or(&self.root), name);
+            self.directories.insert(whole.to_vec(), place);
+        }
+        self.directories.get(packed).unwrap_or(&self.root)
+    }
+
+    /// A directory that cannot be looked up keeps its packed name: the scan itself records why it
+    /// cannot be read.
+    fn below(&self, parent: &Place, name: &[u8]) -> Place {
+        let Some(name) = Name::new(name) else { return parent.clone() };
+        let path = parent.path.join(&name);
+        let Some(directory) = &parent.node else { return Place { path, node: None } };
+        let Ok(Some(node)) = self.filesystem.lookup(directory, name.as_bytes()) else {
+            return Place { path, node: None };
+        };
+        match self.filesystem.metadata(&node).map(|metadata| metadata.kind) {
+            Ok(FileKind::Directory) => Place { path, node: Some(node) },
+            Ok(FileKind::Symlink) => {
+                let found = resolve(self.filesystem, &path, LastLink::Follow).ok().flatten();
+                let is_directory = |node: &Node| {
+                    let metadata = self.filesystem.metadata(node);
+                    metadata.is_ok_and(|metadata| metadata.kind == FileKind::Directory)
+                };
+                match found.filter(|found| is_directory(&found.node)) {
+                    Some(found) => Place { path: found.path, node: Some(found.node) },
+                    None => Place { path, node: None },
+                }
+            }
+            _ => Place { path, node: None },
+        }
+    }
+}
+
+/// The directory part and the last name, both without slashes around them.
+fn split(packed: &[u8]) -> (&[u8], &[u8]) {
+    match packed.iter().rposition(|b| *b == b'/') {
+        Some(slash) => {
+            let (directory, name) = packed.split_at(slash);
+            (directory, name.get(1..).unwrap_or_default())
+        }
+        None => (&[], packed),
+    }
+}
+
+/// Without a leading `/` or `./` and without `.`, `..` and empty names; borrowed where nothing has
+/// to be taken out, which is always but for a damaged list.
+fn normal(packed: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
+    if packed.len() > MAX_PATH {
+        return None;
+    }
+    let start = packed.strip_prefix(b".").filter(|rest| rest.first() == Some(&b'/'));
+    let start = start.unwrap_or(packed);
+    let bare = start.strip_prefix(b"/").unwrap_or(start);
+    let odd = |part: &[u8]| part.is_empty() || part == b"." || part == b"..";
+    if bare.is_empty() || bare == b"." || !bare.split(|b| *b == b'/').any(odd) {
+        let bare = if bare == b"." { &[] } else { bare };
+        return Some(bare.into());
+    }
+    let path = TreePath::parse(bare);
+    let bytes = path.as_bytes();
+    Some(bytes.strip_prefix(b"/").unwrap_or(bytes).to_vec().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filesystem::memory::MemoryFilesystem;
+
+    #[test]
+    fn links_in_the_directory_part_are_followed() {
+        let mut filesystem = MemoryFilesystem::new();
+        filesystem
+            .file("/usr/bin/ls", "")
+            .directory("/usr/lib")
+            .symlink("/bin", "usr/bin")
+            .symlink("/lib", "/usr/lib")
+            .symlink("/usr/bin/sh", "dash")
+            .symlink("/loop", "loop")
+            .symlink("/file", "usr/bin/ls");
+        let mut places = Places::new(&filesystem);
+        let mut check = |input: &str, expected: &str| {
+            assert_eq!(places.entry(input.as_bytes()).unwrap().to_string(), expected, "{input}");
+        };
+        check("/bin/ls", "/usr/bin/ls");
+        check("bin/sh", "/usr/bin/sh");
+        check("./lib/a/b", "/usr/lib/a/b");
+        check("/lib", "/lib");
+        check("/loop/x", "/loop/x");
+        check("/file/x", "/file/x");
+        check("/gone/./deep//x/../y", "/gone/deep/y");
+        assert_eq!(places.directory(b"/lib").unwrap().to_string(), "/usr/lib");
+        assert_eq!(places.directory(b"/.").unwrap().to_string(), "/");
+        assert_eq!(places.entry(b"/."), None);
+        assert_eq!(places.entry(&[b'a'; MAX_PATH + 1]), None);
+    }
+}
