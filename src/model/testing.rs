@@ -192,7 +192,7 @@ impl World {
     /// Says what a package expects of a path.
     pub fn claim_as(&mut self, package: &str, path: &str, expectation: Expectation) -> &mut Self {
         let path = TreePath::parse(path);
-        self.records.claims.push(Claim { path, package: key(package), expectation });
+        self.records.claims.push(Claim { path, package: key(package).into(), expectation });
         self
     }
 
@@ -281,7 +281,7 @@ impl Trees {
             let name = path.file_name().and_then(Name::new).expect("a path that is not the root");
             let own = claims.iter().filter(|claim| claim.path == path);
             let claims =
-                own.map(|claim| (claim.package.clone(), claim.expectation.clone())).collect();
+                own.map(|claim| ((*claim.package).clone(), claim.expectation.clone())).collect();
             open.entry(parent).or_default().entries.push(ShippedEntry { name, claims, below });
         }
         unreachable!("the root is always among the paths")
