@@ -1,0 +1,30 @@
+//! The kinds of files that carry inputs, as rows of a table.
+
+use super::audit::Audit;
+use super::repository::SourceFile;
+
+/// A kind of file.
+pub struct Carrier {
+    /// The word in reports: `dockerfile`, `shell`.
+    pub name: &'static str,
+    /// What it reads, in one line.
+    pub summary: &'static str,
+    /// Whether a file is of this kind, by its path (relative to the root) and its first
+    /// [`HEAD`] bytes. The first row that says yes reads the file, so the narrow rows stand
+    /// before the wide ones.
+    pub recognises: fn(path: &str, head: &[u8]) -> bool,
+    /// Reads a file into the audit. Never fails: what cannot be read becomes a gap.
+    pub read: fn(file: &SourceFile, audit: &mut Audit<'_>),
+}
+
+/// How many first bytes of a file its recognition may look at.
+pub const HEAD: usize = 4096;
+
+/// All kinds of files, in the order in which they are asked.
+pub const CARRIERS: &[Carrier] = &[];
+
+/// The carrier of a file.
+#[must_use]
+pub fn carrier_of(path: &str, head: &[u8]) -> Option<&'static Carrier> {
+    CARRIERS.iter().find(|carrier| (carrier.recognises)(path, head))
+}

@@ -1,0 +1,109 @@
+//! What is known while a build file is read from top to bottom: constants, and the state of the
+//! machine that is being built (files put there, repositories that were frozen, downloads that
+//! nobody has verified yet).
+//!
+//! One environment lives as long as the machine that the commands run on: a Dockerfile's stage, a
+//! shell script, all `runcmd` of one user-data, all provisioners of one Packer build.
+
+use super::audit::InputId;
+use super::input::{Credit, Origin};
+use super::span::{Fragment, UNKNOWN};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// More constants than this are not remembered (a hostile file could define millions).
+const MAX_CONSTANTS: usize = 20_000;
+
+/// A longer value is not remembered: repeated expansion of it would explode.
+pub const MAX_VALUE: usize = 64 * 1024;
+
+/// A value with a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Constant {
+    /// One fragment for a plain value, several for an array or a literal list.
+    /// [`UNKNOWN`] stands for parts that come from outside.
+    pub values: Vec<Fragment>,
+    /// The file whose raw bytes the fragments count in.
+    pub file: Arc<str>,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+impl Constant {
+    /// A value that nobody here can know.
+    #[must_use]
+    pub fn unknown(origin: Origin, file: &Arc<str>) -> Self {
+        let value = Fragment::opaque(UNKNOWN.encode_utf8(&mut [0; 4]), 0..0);
+        Self { values: vec![value], file: Arc::clone(file), origin }
+    }
+}
+
+/// What lies in the machine under a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MachineFile {
+    /// Copied from the repository: its path there.
+    Repository(String),
+    /// Written by the build file itself (heredoc, `write_files`), with its map.
+    Text(Fragment, Arc<str>),
+    /// Fetched; the input that fetched it.
+    Downloaded(InputId),
+}
+
+/// The state of the machine that is being built.
+#[derive(Clone, Debug, Default)]
+pub struct Machine {
+    /// Makes every installation by the distribution's own manager reproducible from here on: a
+    /// dated snapshot repository.
+    pub snapshot: Option<Credit>,
+    /// Packages that a preferences file or version lock holds: name (or `*`) to the credit.
+    pub held: BTreeMap<String, Credit>,
+    /// The base image is pinned by digest.
+    pub digest_base: bool,
+    /// The package index was refreshed since the base.
+    pub refreshed: bool,
+    /// Files by their path in the machine, or by bare name where the directory is not known.
+    pub files: BTreeMap<String, MachineFile>,
+    /// Inputs that installed an exact version, so that a later upgrade of everything is said to
+    /// undo them.
+    pub exact: Vec<InputId>,
+    /// The working directory, absolute, where it is known.
+    pub directory: Option<String>,
+}
+
+/// Constants and machine.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    constants: BTreeMap<String, Constant>,
+    /// The machine.
+    pub machine: Machine,
+}
+
+impl Environment {
+    /// Gives a name a value, replacing an older one.
+    pub fn set(&mut self, name: &str, constant: Constant) {
+        let length: usize = constant.values.iter().map(|value| value.text().len()).sum();
+        if length <= MAX_VALUE
+            && (self.constants.len() < MAX_CONSTANTS || self.constants.contains_key(name))
+        {
+            self.constants.insert(name.to_owned(), constant);
+        } else {
+            self.constants.remove(name);
+        }
+    }
+
+    /// Takes a name away: what it means is unknown again.
+    pub fn unset(&mut self, name: &str) {
+        self.constants.remove(name);
+    }
+
+    /// What a name stands for; `None` where nothing in the files says.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Constant> {
+        self.constants.get(name)
+    }
+
+    /// All names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.constants.keys().map(String::as_str)
+    }
+}

@@ -1,0 +1,173 @@
+//! The rule families: one row each. `explain`, the rule pages of the docs and the reporters are
+//! made of these rows.
+
+use super::strength::Category;
+
+/// A family of findings with a stable id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuleFamily {
+    /// `pins/os-package`.
+    pub id: &'static str,
+    /// One line.
+    pub summary: &'static str,
+    /// What goes wrong otherwise.
+    pub why: &'static str,
+    /// An example that is found.
+    pub bad: &'static str,
+    /// The same, held.
+    pub good: &'static str,
+    /// What to do.
+    pub fix: &'static str,
+}
+
+/// All families, by id.
+pub const RULES: &[RuleFamily] = &[
+    RuleFamily {
+        id: "pins/download",
+        summary: "a file is fetched by URL and nothing checks its bytes",
+        why: "The server, or whoever stands between, decides what is run at the next build. A \
+              version in the URL says what was meant, not what came.",
+        bad: "RUN curl -fsSL https://get.example.org | sh",
+        good: "RUN curl -fsSLo tool.tgz https://example.org/tool-1.2.3.tgz \\\n \
+               && echo \"<sha256>  tool.tgz\" | sha256sum -c -",
+        fix: "Save the file, check it against a literal SHA-256 (or a signature whose key lies in \
+              the repository), then use it. With ADD: --checksum=sha256:….",
+    },
+    RuleFamily {
+        id: "pins/fake-pin",
+        summary: "it looks like a pinned version and is none",
+        why: "The tool reads the word differently than it looks, or something after it undoes \
+              the pin, so that the reader is sure of a version that the machine will not have.",
+        bad: "RUN pip install requests=2.31.0",
+        good: "RUN pip install requests==2.31.0",
+        fix: "Write the version in the tool's own syntax; remove what undoes it.",
+    },
+    RuleFamily {
+        id: "pins/image-ref",
+        summary: "a container image is named without the digest of its content",
+        why: "A tag can be moved at any time, and most are: the same line builds another image \
+              next week.",
+        bad: "FROM debian:12",
+        good: "FROM debian:12@sha256:<digest>",
+        fix: "Add the digest behind the tag and let a bot update both.",
+    },
+    RuleFamily {
+        id: "pins/lang-package",
+        summary: "a language package is installed without one exact version",
+        why: "The registry's newest release at the time of the build is installed, wanted or not.",
+        bad: "pip install requests",
+        good: "pip install requests==2.31.0",
+        fix: "Name one version, or install from a lockfile with the command that enforces it \
+              (`npm ci`, `pip install --require-hashes -r …`, `cargo install --locked`).",
+    },
+    RuleFamily {
+        id: "pins/lock",
+        summary: "a lockfile is missing, stale, or not enforced by the command used",
+        why: "A lockfile that the installing command may rewrite or ignore holds nothing.",
+        bad: "RUN npm install",
+        good: "COPY package.json package-lock.json ./\nRUN npm ci",
+        fix: "Commit the lockfile, copy it, and use the command that refuses to leave it.",
+    },
+    RuleFamily {
+        id: "pins/machine-image",
+        summary: "the machine image below is chosen anew at every run",
+        why: "`most_recent`, families, `latest` and runner labels are resolved when they are \
+              used, so that the ground moves without any change in the repository.",
+        bad: "most_recent = true",
+        good: "source_ami = \"ami-0123456789abcdef0\"",
+        fix: "Name one image by its immutable id.",
+    },
+    RuleFamily {
+        id: "pins/module-ref",
+        summary: "a module, role, chart, action or include is used without one exact version",
+        why: "Its author, or a new tag, decides what the next run does.",
+        bad: "source = \"git::https://example.org/vpc.git?ref=main\"",
+        good: "source = \"git::https://example.org/vpc.git?ref=<commit>\"",
+        fix: "Name one released version, or the commit.",
+    },
+    RuleFamily {
+        id: "pins/os-package",
+        summary: "an operating system package is installed without one exact version",
+        why: "The mirror's newest version at the time of the build is installed; two builds of \
+              the same file give two machines.",
+        bad: "apt-get install -y curl",
+        good: "apt-get install -y curl=7.88.1-10+deb12u5",
+        fix: "Name the version in the manager's own syntax, or install from a dated snapshot \
+              repository.",
+    },
+    RuleFamily {
+        id: "pins/repo-source",
+        summary: "a package repository is added that moves: a PPA, a channel, an undated mirror",
+        why: "What it offers changes at any time and is often not kept.",
+        bad: "add-apt-repository ppa:deadsnakes/ppa",
+        good: "deb [signed-by=…] https://snapshot.debian.org/archive/debian/20240101T000000Z/ …",
+        fix: "Use a dated snapshot of it, or pin every package that is taken from it.",
+    },
+    RuleFamily {
+        id: "pins/suppression",
+        summary: "a suppression comment is malformed, expired or hides nothing",
+        why: "An exception that nobody looks at again becomes the rule.",
+        bad: "# driftcheck:ignore pins/os-package until=soon",
+        good: "# driftcheck:ignore pins/os-package until=2027-01-31 reason=\"vendor mirror\"",
+        fix: "Correct or remove the comment.",
+    },
+    RuleFamily {
+        id: "pins/tool-version",
+        summary: "a tool, toolchain or plugin is asked for without one exact version",
+        why: "The program that builds the image is an input of the image.",
+        bad: "required_plugins { amazon = { version = \">= 1.0\" } }",
+        good: "required_plugins { amazon = { version = \"1.2.8\" } }",
+        fix: "Name one version.",
+    },
+    RuleFamily {
+        id: "pins/upgrade-all",
+        summary: "everything installed is upgraded to whatever is newest",
+        why: "It undoes every pin that came before, the base image's included.",
+        bad: "RUN apt-get update && apt-get upgrade -y",
+        good: "FROM debian:12@sha256:<newer digest>",
+        fix: "Take a newer base image, or upgrade from a dated snapshot repository.",
+    },
+    RuleFamily {
+        id: "pins/vcs-ref",
+        summary: "a repository is cloned without a commit that cannot move",
+        why: "The default branch, any branch and even a tag can point elsewhere tomorrow.",
+        bad: "git clone https://example.org/tool.git",
+        good: "git clone https://example.org/tool.git && git -C tool checkout <40 hex digits>",
+        fix: "Check out a full commit hash, or at least a release tag.",
+    },
+];
+
+/// The family that inputs of a category are judged by unless their carrier says otherwise.
+#[must_use]
+pub const fn rule_of(category: Category) -> &'static str {
+    match category {
+        Category::OsPackage => "pins/os-package",
+        Category::LangPackage => "pins/lang-package",
+        Category::Module => "pins/module-ref",
+        Category::ContainerImage => "pins/image-ref",
+        Category::MachineImage => "pins/machine-image",
+        Category::Download => "pins/download",
+        Category::VcsRef => "pins/vcs-ref",
+        Category::Tool | Category::Plugin => "pins/tool-version",
+        Category::RepoSource => "pins/repo-source",
+    }
+}
+
+/// The row of an id.
+#[must_use]
+pub fn rule(id: &str) -> Option<&'static RuleFamily> {
+    RULES.iter().find(|rule| rule.id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_sorted_unique_and_every_category_has_one() {
+        assert!(RULES.windows(2).all(|pair| pair[0].id < pair[1].id));
+        for category in Category::ALL {
+            assert!(rule(rule_of(category)).is_some(), "{category:?}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Trees of files into one report.
+//!
+//! `.gitignore` is respected, hidden files are read (CI lives in `.github`), vendored folders are
+//! passed over unless asked for, links are not followed. Files are read in parallel and reported in
+//! the order of their paths, whatever thread was first. A file that makes a parser panic is a gap.
+
+use super::audit::{Audit, Collected};
+use super::carrier::{self, HEAD};
+use super::input::PinGap;
+use super::report::PinReport;
+use super::repository::{MAX_FILE, Repository, SourceFile};
+use super::requirements::Requirements;
+use rayon::prelude::*;
+use std::fs::File;
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// Folders that hold other people's files or a tool's own.
+const VENDORED: &[&str] = &[
+    ".git",
+    ".hg",
+    ".svn",
+    ".terraform",
+    ".terragrunt-cache",
+    ".venv",
+    "node_modules",
+    "third_party",
+    "vendor",
+    "venv",
+];
+
+/// What to read.
+#[derive(Clone, Debug, Default)]
+pub struct AuditOptions {
+    /// What policy asks for.
+    pub requirements: Requirements,
+    /// Read vendored folders too.
+    pub include_vendored: bool,
+    /// Read files that `.gitignore` names too.
+    pub include_ignored: bool,
+}
+
+/// Audits files and trees. Paths in the report are the given root joined with what lies below it.
+#[must_use]
+pub fn audit_paths(roots: &[PathBuf], options: &AuditOptions) -> PinReport {
+    let mut collected = Collected::default();
+    let (mut seen, mut read) = (0_usize, 0_usize);
+    for root in roots {
+        let (base, files, gaps) = files_below(root, options);
+        collected.gaps.extend(gaps);
+        let repository = Repository::at(base.clone());
+        let answers: Vec<Option<Collected>> =
+            files.par_iter().map(|path| audit_file(&base, path, &repository)).collect();
+        let prefix = shown_prefix(&base);
+        seen = seen.saturating_add(files.len());
+        for mut answer in answers.into_iter().flatten() {
+            read = read.saturating_add(1);
+            show_below(&prefix, &mut answer);
+            collected.inputs.append(&mut answer.inputs);
+            collected.remarks.append(&mut answer.remarks);
+            collected.gaps.append(&mut answer.gaps);
+        }
+    }
+    let Collected { inputs, remarks, gaps } = collected;
+    let mut report = PinReport::judge(inputs, remarks, gaps, &options.requirements);
+    report.files_seen = seen;
+    report.files_read = read;
+    report
+}
+
+/// The root as it stands before the paths of the report: nothing for the current directory.
+fn shown_prefix(base: &Path) -> String {
+    let text = base.to_string_lossy();
+    let text = text.trim_start_matches("./").trim_end_matches('/');
+    if text == "." || text.is_empty() && !base.is_absolute() {
+        String::new()
+    } else {
+        format!("{text}/")
+    }
+}
+
+fn show_below(prefix: &str, collected: &mut Collected) {
+    if prefix.is_empty() {
+        return;
+    }
+    let join = |file: &str| std::sync::Arc::<str>::from(format!("{prefix}{file}"));
+    for input in &mut collected.inputs {
+        input.place.file = join(&input.place.file);
+        if let Some(place) = input.origin.as_mut().and_then(|origin| origin.place.as_mut()) {
+            place.file = join(&place.file);
+        }
+    }
+    for remark in &mut collected.remarks {
+        remark.place.file = join(&remark.place.file);
+    }
+    for gap in &mut collected.gaps {
+        gap.file = format!("{prefix}{}", gap.file);
+    }
+}
+
+/// The base directory of a root, and the files below it by their paths relative to the base.
+fn files_below(root: &Path, options: &AuditOptions) -> (PathBuf, Vec<String>, Vec<PinGap>) {
+    let gap = |reason: String| PinGap { file: root.display().to_string(), line: None, reason };
+    let Ok(metadata) = std::fs::metadata(root) else {
+        return (root.to_path_buf(), Vec::new(), vec![gap("no such file or directory".into())]);
+    };
+    if !metadata.is_dir() {
+        let base = root.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = root.file_name().map(|name| name.to_string_lossy().into_owned());
+        return (base.to_path_buf(), name.into_iter().collect(), Vec::new());
+    }
+    let found = Mutex::new((Vec::new(), Vec::new()));
+    let include_vendored = options.include_vendored;
+    let walker = ignore::WalkBuilder::new(root)
+        .hidden(false)
+        .ignore(!options.include_ignored)
+        .git_ignore(!options.include_ignored)
+        .git_exclude(!options.include_ignored)
+        .git_global(false)
+        .require_git(false)
+        .follow_links(false)
+        .filter_entry(move |entry| {
+            let directory = entry.file_type().is_some_and(|kind| kind.is_dir());
+            let name = entry.file_name().to_str().unwrap_or_default();
+            let skipped = name == ".git" || (!include_vendored && VENDORED.contains(&name));
+            !(directory && entry.depth() > 0 && skipped)
+        })
+        .build_parallel();
+    walker.run(|| {
+        Box::new(|entry| {
+            let Ok(mut found) = found.lock() else { return ignore::WalkState::Quit };
+            match entry {
+                Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => {
+                    if let Ok(path) = entry.path().strip_prefix(root) {
+                        found.0.push(path.to_string_lossy().replace('\\', "/"));
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => found.1.push(gap(error.to_string())),
+            }
+            ignore::WalkState::Continue
+        })
+    });
+    let (mut files, gaps) = found.into_inner().unwrap_or_default();
+    files.sort();
+    (root.to_path_buf(), files, gaps)
+}
+
+/// Reads and audits one file; `None` where no carrier knows it.
+fn audit_file(base: &Path, path: &str, repository: &Repository) -> Option<Collected> {
+    let gap = |reason: String| Collected {
+        gaps: vec![PinGap { file: path.to_owned(), line: None, reason }],
+        ..Collected::default()
+    };
+    let mut file = match File::open(base.join(path)) {
+        Ok(file) => file,
+        Err(error) => {
+            return carrier::carrier_of(path, b"").map(|_| gap(format!("cannot be read: {error}")));
+        }
+    };
+    let mut bytes = vec![0; HEAD];
+    let mut filled = 0_usize;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(count) => filled = filled.saturating_add(count),
+            Err(error) => {
+                return carrier::carrier_of(path, b"")
+                    .map(|_| gap(format!("cannot be read: {error}")));
+            }
+        }
+    }
+    bytes.truncate(filled);
+    let carrier = carrier::carrier_of(path, &bytes)?;
+    if bytes.contains(&0) {
+        return Some(gap(format!("is binary, so that it is no {}", carrier.name)));
+    }
+    if let Err(error) = file.take(MAX_FILE.saturating_add(1)).read_to_end(&mut bytes) {
+        return Some(gap(format!("cannot be read: {error}")));
+    }
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
+        return Some(gap(format!("is larger than {MAX_FILE} bytes, so that it was passed over")));
+    }
+    Some(audit_source(&SourceFile::new(path, bytes), carrier, repository))
+}
+
+/// Audits bytes that are already there, by the carrier that is given. A panic becomes a gap.
+#[must_use]
+pub fn audit_source(
+    file: &SourceFile,
+    carrier: &'static carrier::Carrier,
+    repository: &Repository,
+) -> Collected {
+    let path = file.path.to_string();
+    let work = || {
+        let mut audit = Audit::new(repository, file.clone(), carrier.name);
+        (carrier.read)(file, &mut audit);
+        audit.finish()
+    };
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Collected {
+        gaps: vec![PinGap { file: path, line: None, reason: "the reader failed on it".into() }],
+        ..Collected::default()
+    })
+}
