@@ -1,0 +1,33 @@
+//! The JSON formats, one module for each schema and version, and the parts that they share.
+//!
+//! `snapshots/schema/` has a JSON Schema for each; a test holds every document against it. A
+//! change that removes or renames a key is a new version in a new module; adding keys is not.
+
+pub(super) mod drift_v1;
+mod parts;
+#[cfg(test)]
+mod schema;
+pub(super) mod show_v1;
+
+use serde::Serialize;
+use std::io::{self, Write};
+
+/// One document, indented, with a newline at its end.
+fn document(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    out.write_all(b"\n")
+}
+
+/// A value with its `type` in front, as ndjson has one on each line.
+#[derive(Serialize)]
+struct Line<'a, T> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(flatten)]
+    value: &'a T,
+}
+
+fn line(kind: &'static str, value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, &Line { kind, value })?;
+    out.write_all(b"\n")
+}

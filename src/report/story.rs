@@ -1,0 +1,228 @@
+//! How a drift report is told to a person, whatever the format: findings by who caused them, the
+//! unexplained first, then people, then tools; and what else was counted.
+//!
+//! This orders and counts. It leaves nothing out.
+
+use super::format;
+use crate::model::{
+    CauseKind, Disposition, DriftReport, Finding, JudgedChange, Outcome, Severity, Subject,
+};
+use std::collections::{BTreeMap, HashMap};
+
+/// Findings of one origin, most severe first.
+pub(super) struct Group<'a> {
+    pub(super) heading: &'static str,
+    pub(super) findings: Vec<&'a Finding>,
+}
+
+/// One line of what is not a finding: how many changes, and why they are none.
+pub(super) struct Folded {
+    pub(super) disposition: Disposition,
+    pub(super) reason: String,
+    pub(super) count: usize,
+}
+
+/// A report with its index.
+pub(super) struct Story<'a> {
+    pub(super) report: &'a DriftReport,
+    pub(super) groups: Vec<Group<'a>>,
+    by_subject: HashMap<&'a Subject, &'a JudgedChange>,
+}
+
+impl<'a> Story<'a> {
+    pub(super) fn new(report: &'a DriftReport) -> Self {
+        let by_subject = report.changes.iter().map(|j| (&j.change.subject, j)).collect();
+        let mut ordered: Vec<&Finding> = report.findings.iter().collect();
+        // Stable: within one severity the report's own order stands.
+        ordered.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        let mut groups: BTreeMap<usize, Group<'a>> = BTreeMap::new();
+        for finding in ordered {
+            let (rank, heading) = origin(finding);
+            let group =
+                groups.entry(rank).or_insert_with(|| Group { heading, findings: Vec::new() });
+            group.findings.push(finding);
+        }
+        Self { report, groups: groups.into_values().collect(), by_subject }
+    }
+
+    /// The change of that subject, where the report has one.
+    pub(super) fn change_of(&self, subject: &Subject) -> Option<&'a JudgedChange> {
+        self.by_subject.get(subject).copied()
+    }
+
+    /// One sentence: the answer.
+    pub(super) fn headline(&self) -> String {
+        let report = self.report;
+        let current = format::escaped(&report.current.name);
+        let baseline = format::escaped(&report.baseline.name);
+        let findings = format::count(report.findings.len(), "finding");
+        let changes = format::count(report.changes.len(), "change");
+        match report.outcome {
+            Outcome::Clean => {
+                format!(
+                    "clean: {current} is {baseline} as it was approved ({changes} accounted for)"
+                )
+            }
+            Outcome::Drift => format!(
+                "drift: {current} differs from {baseline}: {findings}{}, {changes}",
+                self.severities()
+            ),
+            Outcome::Incomplete => format!(
+                "incomplete: {} of {current} or {baseline} could not be read; {findings}{} and \
+                 {changes} in the rest",
+                format::count(report.gaps.len(), "part"),
+                self.severities()
+            ),
+        }
+    }
+
+    /// ` (1 critical, 2 high)`, empty without findings.
+    fn severities(&self) -> String {
+        let parts: Vec<String> = Severity::ALL
+            .into_iter()
+            .rev()
+            .filter_map(|severity| {
+                let count = self.report.findings.iter().filter(|f| f.severity == severity).count();
+                (count > 0).then(|| format!("{} {severity}", format::length(count)))
+            })
+            .collect();
+        if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+    }
+
+    /// What is no finding, counted by disposition and by the rule or package that says so; the
+    /// largest first.
+    pub(super) fn folded(&self) -> Vec<Folded> {
+        let mut counts: BTreeMap<(Disposition, String), usize> = BTreeMap::new();
+        for judged in &self.report.changes {
+            if judged.disposition != Disposition::Drift {
+                *counts.entry((judged.disposition, reason(judged))).or_default() += 1;
+            }
+        }
+        let mut folded: Vec<Folded> = counts
+            .into_iter()
+            .map(|((disposition, reason), count)| Folded { disposition, reason, count })
+            .collect();
+        folded.sort_by(|a, b| a.disposition.cmp(&b.disposition).then(b.count.cmp(&a.count)));
+        folded
+    }
+
+    /// Drift that no cause was found for.
+    pub(super) fn unexplained(&self) -> usize {
+        let open = |j: &&JudgedChange| j.disposition == Disposition::Drift && j.causes.is_empty();
+        self.report.changes.iter().filter(open).count()
+    }
+}
+
+/// Why a change is not drift: the rule, else the package, else the note.
+fn reason(judged: &JudgedChange) -> String {
+    if judged.disposition == Disposition::Explained
+        && let Some(package) = &judged.package
+    {
+        return format::escaped(&format!("{package} ({})", package.manager));
+    }
+    let reason = judged.rule.as_deref().or(judged.note.as_deref()).unwrap_or("other");
+    format::escaped(reason)
+}
+
+/// Where a finding stands in the report, and under what heading.
+fn origin(finding: &Finding) -> (usize, &'static str) {
+    let Some(cause) = finding.causes.first() else { return (0, "Unexplained") };
+    let heading = match cause.kind {
+        CauseKind::Human => return (1, "By a person"),
+        CauseKind::SshSession => return (2, "In an SSH session"),
+        CauseKind::PackageManager => "By the package manager",
+        CauseKind::UnattendedUpgrades => "By unattended upgrades",
+        CauseKind::CloudInit => "By cloud-init",
+        CauseKind::Ansible => "By Ansible",
+        CauseKind::Chef => "By Chef",
+        CauseKind::Puppet => "By Puppet",
+        CauseKind::Salt => "By Salt",
+        CauseKind::Terraform => "By Terraform",
+        CauseKind::Packer => "By Packer",
+    };
+    let place = CauseKind::ALL.iter().position(|kind| *kind == cause.kind).unwrap_or_default();
+    (3 + place, heading)
+}
+
+/// Causes in one line: `ansible: template task (strong), human: deploy (weak)`; `unknown` for none.
+pub(super) fn causes(causes: &[crate::model::Cause]) -> String {
+    if causes.is_empty() {
+        return "unknown".to_owned();
+    }
+    let parts: Vec<String> = causes
+        .iter()
+        .map(|cause| {
+            let confidence = cause.confidence.as_str();
+            let detail = format::escaped(&cause.detail);
+            if detail.is_empty() {
+                format!("{} ({confidence})", cause.kind)
+            } else {
+                format!("{}: {detail} ({confidence})", cause.kind)
+            }
+        })
+        .collect();
+    parts.join(", ")
+}
+
+/// A piece of evidence in one line: `/var/log/syslog:812 2026-11-23 00:59:13Z: text`.
+pub(super) fn evidence(evidence: &crate::model::Evidence) -> String {
+    let mut text = evidence.path.to_string();
+    if let Some(line) = evidence.line {
+        text.push_str(&format!(":{line}"));
+    }
+    if let Some(time) = &evidence.time {
+        text.push_str(&format!(" {}", format::moment(time)));
+    }
+    format!("{text}: {}", format::escaped(&evidence.text))
+}
+
+/// A subject, safe to print.
+pub(super) fn subject(subject: &Subject) -> String {
+    match subject {
+        Subject::Path(path) => path.to_string(),
+        other => format::escaped(&other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::testing;
+
+    #[test]
+    fn the_unexplained_comes_first_then_people_then_tools() {
+        let report = testing::drift();
+        let story = Story::new(&report);
+        let headings: Vec<&str> = story.groups.iter().map(|group| group.heading).collect();
+        assert_eq!(headings, ["Unexplained", "By a person", "By Ansible"]);
+        let shown: usize = story.groups.iter().map(|group| group.findings.len()).sum();
+        assert_eq!(shown, report.findings.len());
+        for group in &story.groups {
+            assert!(group.findings.is_sorted_by(|a, b| a.severity >= b.severity));
+        }
+    }
+
+    #[test]
+    fn headlines() {
+        let check = |report: &DriftReport, expected: &str| {
+            assert_eq!(Story::new(report).headline(), expected);
+        };
+        check(
+            &testing::drift(),
+            "drift: web-01 differs from golden: 5 findings (1 critical, 1 high, 2 medium, 1 low), \
+             11 changes",
+        );
+        check(
+            &testing::clean(),
+            "clean: web-01 is golden as it was approved (1 change accounted for)",
+        );
+        let mut incomplete = testing::clean();
+        incomplete.outcome = Outcome::Incomplete;
+        incomplete.gaps = testing::drift().gaps;
+        check(
+            &incomplete,
+            "incomplete: 2 parts of web-01 or golden could not be read; 0 findings and 1 change in \
+             the rest",
+        );
+    }
+}

@@ -1,0 +1,531 @@
+//! Reports made by hand for this room's tests, hostile names included, and their goldens.
+
+use super::{FileRow, View};
+use crate::model::{
+    AlternateDigests, Attribute, AttributeValue, Cause, CauseKind, Change, ChangeKind, Confidence,
+    Content, ContentDigest, ContentId, DeviceNumber, DirectoryContent, Disposition, DriftReport,
+    Entry, Event, EventSubject, EventTime, Evidence, ExactId, Fact, Fault, FileKind, Finding, Gap,
+    Header, JudgedChange, Manifest, ManifestId, ManifestSummary, Name, Omission, Outcome, Package,
+    PackageKey, Records, Sections, SetId, Severity, ShippedId, ShippedTree, Stage, Subject,
+    TimeCertainty, Timestamp, Tree, TreePath, TreeSource, Xattr,
+};
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
+use std::sync::Arc;
+
+/// Compares with `snapshots/reports/NAME.snap`.
+pub(super) fn golden(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/reports"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+/// What a reporter writes for the plain view.
+pub(super) fn render<T: ?Sized>(
+    write: fn(&T, &View, &mut dyn Write) -> io::Result<()>,
+    report: &T,
+) -> String {
+    render_as(write, report, View::PLAIN)
+}
+
+pub(super) fn render_as<T: ?Sized>(
+    write: fn(&T, &View, &mut dyn Write) -> io::Result<()>,
+    report: &T,
+    view: View,
+) -> String {
+    let mut out = Vec::new();
+    write(report, &view, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn path(path: &str) -> Subject {
+    Subject::Path(TreePath::parse(path))
+}
+
+fn package(name: &str) -> PackageKey {
+    PackageKey {
+        manager: "dpkg".to_owned(),
+        name: name.to_owned(),
+        architecture: Some("amd64".to_owned()),
+        instance: None,
+    }
+}
+
+fn attribute(
+    name: &str,
+    before: Option<AttributeValue>,
+    after: Option<AttributeValue>,
+) -> Attribute {
+    Attribute { name: name.to_owned(), before, after }
+}
+
+fn text(value: &str) -> Option<AttributeValue> {
+    Some(AttributeValue::Text(value.to_owned()))
+}
+
+fn mode(value: u16) -> Option<AttributeValue> {
+    Some(AttributeValue::Mode(value))
+}
+
+fn judged(
+    subject: Subject,
+    kind: ChangeKind,
+    attributes: Vec<Attribute>,
+    disposition: Disposition,
+) -> JudgedChange {
+    JudgedChange {
+        change: Change { subject, kind, attributes },
+        disposition,
+        package: None,
+        causes: Vec::new(),
+        rule: None,
+        note: None,
+    }
+}
+
+fn added_file(bits: u16, size: u64, content: &[u8]) -> Vec<Attribute> {
+    vec![
+        attribute("kind", None, Some(AttributeValue::Kind(FileKind::File))),
+        attribute("mode", None, mode(bits)),
+        attribute("uid", None, Some(AttributeValue::Number(0))),
+        attribute("gid", None, Some(AttributeValue::Number(0))),
+        attribute("size", None, Some(AttributeValue::Number(size))),
+        attribute("digest", None, Some(AttributeValue::Digest(Some(ContentDigest::of(content))))),
+    ]
+}
+
+fn rewritten(before: &[u8], after: &[u8]) -> Attribute {
+    let side = |bytes| Some(AttributeValue::Digest(Some(ContentDigest::of(bytes))));
+    attribute("digest", side(before), side(after))
+}
+
+fn ansible() -> Cause {
+    Cause {
+        kind: CauseKind::Ansible,
+        detail: "lineinfile".to_owned(),
+        confidence: Confidence::Strong,
+        evidence: vec![Evidence {
+            path: TreePath::parse("/var/log/syslog"),
+            line: Some(812),
+            time: Some(Timestamp::from_seconds(1_795_395_553)),
+            text: "ansible-lineinfile: Invoked with path=/etc/ssh/sshd_config".to_owned(),
+        }],
+    }
+}
+
+fn person() -> Cause {
+    Cause {
+        kind: CauseKind::Human,
+        detail: "debian".to_owned(),
+        confidence: Confidence::Weak,
+        evidence: vec![Evidence {
+            path: TreePath::parse("/home/debian/.bash_history"),
+            line: None,
+            time: None,
+            text: "sudo vi /etc/motd \u{1b}[31m".to_owned(),
+        }],
+    }
+}
+
+fn finding(id: &str, rule: &str, severity: Severity, title: &str, of: &[Subject]) -> Finding {
+    Finding {
+        id: id.to_owned(),
+        rule: rule.to_owned(),
+        severity,
+        title: title.to_owned(),
+        subjects: of.to_vec(),
+        causes: Vec::new(),
+        fingerprint: ContentDigest::of(title.as_bytes()).short(),
+    }
+}
+
+/// A name that attacks terminals, tables, HTML, Markdown and workflow commands at once.
+pub(super) const HOSTILE: &[u8] =
+    b"/tmp/<script>alert(1)</script>|`x`\x1b[2J\n::error::%0A,[a](b)\xff";
+
+fn changes() -> Vec<JudgedChange> {
+    let hostile = Subject::Path(TreePath::parse(HOSTILE));
+    let ghost =
+        AttributeValue::Bytes(vec![1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    vec![
+        judged(
+            Subject::Package(package("jq")),
+            ChangeKind::Modified,
+            vec![attribute("version", text("1.6-2.1"), text("1.6-2.1+deb12u2"))],
+            Disposition::Drift,
+        ),
+        judged(
+            Subject::Fact { scope: "users".to_owned(), key: "deploy".to_owned() },
+            ChangeKind::Added,
+            vec![attribute("uid", None, text("1000")), attribute("shell", None, text("/bin/sh"))],
+            Disposition::Drift,
+        ),
+        judged(
+            path("/etc/crontab"),
+            ChangeKind::Modified,
+            vec![attribute("mode", mode(0o644), mode(0o666))],
+            Disposition::Drift,
+        ),
+        JudgedChange {
+            rule: Some("identity/machine-id".to_owned()),
+            ..judged(
+                path("/etc/machine-id"),
+                ChangeKind::Modified,
+                vec![rewritten(b"a", b"b")],
+                Disposition::Expected,
+            )
+        },
+        JudgedChange {
+            causes: vec![person()],
+            ..judged(
+                path("/etc/motd"),
+                ChangeKind::Modified,
+                vec![
+                    attribute(
+                        "size",
+                        Some(AttributeValue::Number(286)),
+                        Some(AttributeValue::Number(4096)),
+                    ),
+                    rewritten(b"old", b"new"),
+                ],
+                Disposition::Drift,
+            )
+        },
+        JudgedChange {
+            package: Some(package("openssh-server")),
+            causes: vec![ansible(), person()],
+            note: Some("edited configuration file".to_owned()),
+            ..judged(
+                path("/etc/ssh/sshd_config"),
+                ChangeKind::Modified,
+                vec![rewritten(b"yes", b"no")],
+                Disposition::Drift,
+            )
+        },
+        judged(hostile, ChangeKind::Added, added_file(0o644, 6, b"x"), Disposition::Drift),
+        JudgedChange {
+            package: Some(package("jq")),
+            note: Some("matches what jq 1.6-2.1+deb12u2 ships".to_owned()),
+            ..judged(
+                path("/usr/bin/jq"),
+                ChangeKind::Modified,
+                vec![rewritten(b"1", b"2")],
+                Disposition::Explained,
+            )
+        },
+        judged(
+            path("/usr/bin/ping"),
+            ChangeKind::Modified,
+            vec![attribute("xattr:security.capability", None, Some(ghost))],
+            Disposition::Drift,
+        ),
+        judged(
+            path("/usr/local/bin/editor"),
+            ChangeKind::Added,
+            added_file(0o4755, 4_321_000, b"editor"),
+            Disposition::Drift,
+        ),
+        JudgedChange {
+            rule: Some("accepted: agent rollout, until 2027-01-01".to_owned()),
+            ..judged(
+                path("/var/lib/agent"),
+                ChangeKind::Removed,
+                vec![attribute("kind", Some(AttributeValue::Kind(FileKind::Directory)), None)],
+                Disposition::Accepted,
+            )
+        },
+    ]
+}
+
+fn summary(name: &str, target: &str, seconds: i64, entries: u64) -> ManifestSummary {
+    ManifestSummary {
+        name: name.to_owned(),
+        id: ManifestId::of(name.as_bytes()),
+        target: target.to_owned(),
+        scanned_at: Timestamp::from_seconds(seconds),
+        entries,
+    }
+}
+
+/// Drift of every kind.
+pub(super) fn drift() -> DriftReport {
+    let hostile = Subject::Path(TreePath::parse(HOSTILE));
+    let editor = [path("/usr/local/bin/editor")];
+    let findings = vec![
+        finding(
+            "F1",
+            "setuid",
+            Severity::Critical,
+            "new setuid root program /usr/local/bin/editor",
+            &editor,
+        ),
+        finding(
+            "F2",
+            "world-writable",
+            Severity::High,
+            "/etc/crontab is writable by everyone",
+            &[path("/etc/crontab")],
+        ),
+        Finding {
+            causes: vec![ansible(), person()],
+            ..finding(
+                "F3",
+                "sshd",
+                Severity::Medium,
+                "sshd's configuration was edited",
+                &[path("/etc/ssh/sshd_config")],
+            )
+        },
+        Finding {
+            causes: vec![person()],
+            ..finding("F4", "changed", Severity::Low, "/etc/motd changed", &[path("/etc/motd")])
+        },
+        finding(
+            "F5",
+            "unowned",
+            Severity::Medium,
+            "4 subjects that nothing accounts for",
+            &[
+                hostile,
+                Subject::Package(package("jq")),
+                Subject::Fact { scope: "users".to_owned(), key: "deploy".to_owned() },
+                path("/usr/bin/ping"),
+            ],
+        ),
+    ];
+    DriftReport {
+        baseline: summary("golden", "disk:golden.qcow2", 1_795_000_000, 15_820),
+        current: summary("web-01", "disk:web-01.qcow2", 1_795_400_000, 16_068),
+        outcome: Outcome::Drift,
+        changes: changes(),
+        findings,
+        gaps: vec![
+            Gap {
+                path: TreePath::parse("/root/.cache"),
+                stage: Stage::List,
+                reason: "Permission denied (os error 13)".to_owned(),
+            },
+            Gap {
+                path: TreePath::parse(b"/srv/a\nb".as_slice()),
+                stage: Stage::Content,
+                reason: "changed while it was read".to_owned(),
+            },
+        ],
+        omissions: vec![Omission {
+            path: TreePath::parse("/proc"),
+            reason: "pseudo file system (proc)".to_owned(),
+        }],
+        notes: vec!["the logs reach back to 2026-11-20; 1 change is older".to_owned()],
+    }
+}
+
+/// Nothing but what is expected.
+pub(super) fn clean() -> DriftReport {
+    let expected = |judged: &JudgedChange| judged.disposition == Disposition::Expected;
+    DriftReport {
+        outcome: Outcome::Clean,
+        changes: changes().into_iter().filter(expected).collect(),
+        findings: Vec::new(),
+        gaps: Vec::new(),
+        notes: Vec::new(),
+        ..drift()
+    }
+}
+
+fn entry(name: &str, content: Content, mode: u16) -> Entry {
+    Entry {
+        name: Name::new(name.as_bytes()),
+        content,
+        mode,
+        uid: 0,
+        gid: 0,
+        xattrs: Some(Vec::new()),
+        mtime: Timestamp { seconds: 1_795_000_000, nanoseconds: 500_000_000 },
+        ctime: Some(Timestamp::from_seconds(1_795_000_001)),
+        links: 1,
+    }
+}
+
+/// Rows of every kind.
+pub(super) fn files() -> Vec<FileRow> {
+    let at = |path: &[u8], entry| FileRow { path: TreePath::parse(path), entry };
+    let file = |size, digest| Content::File { size, digest };
+    let directory = Content::Directory(DirectoryContent::Unread);
+    let capability =
+        Xattr { name: b"security.selinux".as_slice().into(), value: b"etc_t\0".as_slice().into() };
+    vec![
+        at(b"/root", entry("root", directory, 0o700)),
+        at(b"/etc/motd", entry("motd", file(286, Some(ContentDigest::of(b"motd"))), 0o644)),
+        at(
+            b"/usr/bin/su",
+            Entry { xattrs: Some(vec![capability]), ..entry("su", file(71_912, None), 0o4755) },
+        ),
+        at(
+            b"/usr/bin/sh",
+            entry("sh", Content::Symlink { target: b"dash".as_slice().into() }, 0o777),
+        ),
+        at(
+            b"/dev/sda1",
+            entry("sda1", Content::BlockDevice(DeviceNumber { major: 8, minor: 1 }), 0o660),
+        ),
+        at(
+            HOSTILE,
+            Entry {
+                uid: 1000,
+                gid: 65_534,
+                xattrs: None,
+                ..entry("x", file(5 << 30, Some(ContentDigest::of(b"x"))), 0o666)
+            },
+        ),
+    ]
+}
+
+fn event(source: &str, actor: CauseKind, action: &str, subject: EventSubject) -> Event {
+    Event {
+        source: TreePath::parse(source),
+        line: Some(12),
+        time: Some(EventTime {
+            at: Timestamp::from_seconds(1_795_395_553),
+            certainty: TimeCertainty::LocalTime,
+        }),
+        until: None,
+        actor,
+        detail: "template".to_owned(),
+        action: action.to_owned(),
+        subjects: vec![subject],
+        forgeable: actor == CauseKind::Ansible,
+        text: format!("{action} \u{1b}[31m"),
+    }
+}
+
+fn records() -> Records {
+    let owned = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    };
+    let fact = |scope: &str, key: &str, pairs: &[(&str, &str)]| Fact {
+        scope: scope.to_owned(),
+        key: key.to_owned(),
+        attributes: owned(pairs),
+        evidence: Some(TreePath::parse("/etc/passwd")),
+    };
+    let report = drift();
+    Records {
+        packages: vec![Package {
+            key: package("jq"),
+            version: "1.6-2.1+deb12u2".to_owned(),
+            state: "installed".to_owned(),
+            installed_at: Some(Timestamp::from_seconds(1_795_000_000)),
+            origin: None,
+            purl: "pkg:deb/debian/jq@1.6-2.1%2Bdeb12u2?arch=amd64".to_owned(),
+            evidence: TreePath::parse("/var/lib/dpkg/status"),
+            details: owned(&[("source", "jq")]),
+        }],
+        facts: vec![
+            fact("groups", "root", &[("gid", "0")]),
+            fact("users", "deploy", &[("shell", "/bin/sh"), ("uid", "1000")]),
+            fact("users", "root", &[("shell", "/bin/bash"), ("uid", "0")]),
+        ],
+        events: vec![
+            event(
+                "/var/log/syslog",
+                CauseKind::Ansible,
+                "write",
+                EventSubject::Path(TreePath::parse("/etc/motd")),
+            ),
+            event(
+                "/var/log/dpkg.log",
+                CauseKind::PackageManager,
+                "upgrade",
+                EventSubject::Package {
+                    key: package("jq"),
+                    version: Some("1.6-2.1+deb12u2".to_owned()),
+                },
+            ),
+            event(
+                "/var/lib/cloud/instance/user-data.txt",
+                CauseKind::CloudInit,
+                "write",
+                EventSubject::Content {
+                    path: TreePath::parse("/opt/app/app.py"),
+                    digest: ContentDigest::of(b"app"),
+                },
+            ),
+        ],
+        gaps: report.gaps,
+        omissions: report.omissions,
+        claims: Vec::new(),
+    }
+}
+
+fn manifest_of(root: Entry, entries: u64) -> Manifest {
+    let none = SetId::of(b"");
+    Manifest {
+        header: Header {
+            name: "web-01".to_owned(),
+            target: "disk:web-01.qcow2".to_owned(),
+            scanned_at: Timestamp::from_seconds(1_795_400_000),
+            scanner: "driftcheck 0.1.0".to_owned(),
+            root,
+            entries,
+            bytes: 386_547_056,
+            shipped: None,
+            sections: Sections {
+                packages: none,
+                facts: none,
+                events: none,
+                gaps: none,
+                omissions: none,
+                hard_links: none,
+            },
+            not_carried: vec!["uid".to_owned()],
+        },
+        records: records(),
+        hard_links: Vec::new(),
+    }
+}
+
+/// A manifest with records of every kind.
+pub(super) fn manifest() -> Manifest {
+    manifest_of(entry("", directory(b"/"), 0o755), 16_068)
+}
+
+fn directory(of: &[u8]) -> Content {
+    Content::Directory(DirectoryContent::Read {
+        content: ContentId::of(of),
+        exact: ExactId::of(of),
+    })
+}
+
+/// Trees by id, for listings.
+pub(super) struct Trees(HashMap<ExactId, Arc<Tree>>);
+
+impl TreeSource for Trees {
+    fn tree(&self, id: &ExactId) -> Result<Arc<Tree>, Fault> {
+        self.0.get(id).cloned().ok_or_else(|| Fault::damaged("no such tree"))
+    }
+
+    fn shipped(&self, _: &ShippedId) -> Result<Arc<ShippedTree>, Fault> {
+        Err(Fault::damaged("no such tree"))
+    }
+
+    fn alternate_digests(&self, _: &ContentDigest) -> Result<AlternateDigests, Fault> {
+        Ok(AlternateDigests::default())
+    }
+}
+
+/// `/a/b/file` and `/z`, with their source.
+pub(super) fn tree() -> (Manifest, Trees) {
+    let file = |name| entry(name, Content::File { size: 0, digest: None }, 0o644);
+    let trees = [
+        (b"/".as_slice(), vec![entry("a", directory(b"/a"), 0o755), file("z")]),
+        (b"/a", vec![entry("b", directory(b"/a/b"), 0o755)]),
+        (b"/a/b", vec![file("file")]),
+    ];
+    let trees = trees
+        .into_iter()
+        .map(|(path, entries)| (ExactId::of(path), Arc::new(Tree { entries })))
+        .collect();
+    (manifest_of(entry("", directory(b"/"), 0o755), 5), Trees(trees))
+}
