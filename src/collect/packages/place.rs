@@ -12,12 +12,18 @@ use std::collections::HashMap;
 /// `PATH_MAX` of Linux: no package can have shipped a longer path.
 pub const MAX_PATH: usize = 4096;
 
+/// Directories kept open at a time. Lists go from neighbour to neighbour, and a live system has
+/// only so many descriptors.
+const MAX_OPEN: usize = 64;
+
 /// Looks up directories, once each.
 #[derive(Debug)]
 pub struct Places<'a> {
     filesystem: &'a dyn Filesystem,
     /// By the path as packed, without a leading slash.
     directories: HashMap<Vec<u8>, Place>,
+    /// By the path in the tree; never the root.
+    open: HashMap<TreePath, Node>,
     root: Place,
 }
 
@@ -25,16 +31,16 @@ pub struct Places<'a> {
 struct Place {
     /// Free of links.
     path: TreePath,
-    /// `None` where no directory lies there.
-    node: Option<Node>,
+    /// Whether a directory lies there.
+    exists: bool,
 }
 
 impl<'a> Places<'a> {
     /// Nothing looked up yet.
     #[must_use]
     pub fn new(filesystem: &'a dyn Filesystem) -> Self {
-        let root = Place { path: TreePath::root(), node: Some(filesystem.root()) };
-        Self { filesystem, directories: HashMap::new(), root }
+        let root = Place { path: TreePath::root(), exists: true };
+        Self { filesystem, directories: HashMap::new(), open: HashMap::new(), root }
     }
 
     /// Where a packed path lies: links in its directory part are followed, its last name is kept.
@@ -63,7 +69,8 @@ impl<'a> Places<'a> {
         while let Some(length) = unknown.pop() {
             let whole = packed.get(..length).unwrap_or_default();
             let (parent, name) = split(whole);
-            let place = self.below(self.directories.get(parent).unwrap_or(&self.root), name);
+            let parent = self.directories.get(parent).unwrap_or(&self.root).clone();
+            let place = self.below(parent, name);
             self.directories.insert(whole.to_vec(), place);
         }
         self.directories.get(packed).unwrap_or(&self.root)
@@ -71,28 +78,57 @@ impl<'a> Places<'a> {
 
     /// A directory that cannot be looked up keeps its packed name: the scan itself records why it
     /// cannot be read.
-    fn below(&self, parent: &Place, name: &[u8]) -> Place {
-        let Some(name) = Name::new(name) else { return parent.clone() };
+    fn below(&mut self, parent: Place, name: &[u8]) -> Place {
+        let Some(name) = Name::new(name) else { return parent };
         let path = parent.path.join(&name);
-        let Some(directory) = &parent.node else { return Place { path, node: None } };
-        let Ok(Some(node)) = self.filesystem.lookup(directory, name.as_bytes()) else {
-            return Place { path, node: None };
+        let missing = |path| Place { path, exists: false };
+        let Some(directory) = parent.exists.then(|| self.open(&parent.path)).flatten() else {
+            return missing(path);
         };
-        match self.filesystem.metadata(&node).map(|metadata| metadata.kind) {
-            Ok(FileKind::Directory) => Place { path, node: Some(node) },
-            Ok(FileKind::Symlink) => {
+        let Ok(Some(node)) = self.filesystem.lookup(&directory, name.as_bytes()) else {
+            return missing(path);
+        };
+        match self.kind(&node) {
+            Some(FileKind::Directory) => Place { path, exists: true },
+            Some(FileKind::Symlink) => {
                 let found = resolve(self.filesystem, &path, LastLink::Follow).ok().flatten();
-                let is_directory = |node: &Node| {
-                    let metadata = self.filesystem.metadata(node);
-                    metadata.is_ok_and(|metadata| metadata.kind == FileKind::Directory)
-                };
-                match found.filter(|found| is_directory(&found.node)) {
-                    Some(found) => Place { path: found.path, node: Some(found.node) },
-                    None => Place { path, node: None },
+                match found.filter(|found| self.kind(&found.node) == Some(FileKind::Directory)) {
+                    Some(found) => Place { path: found.path, exists: true },
+                    None => missing(path),
                 }
             }
-            _ => Place { path, node: None },
+            _ => missing(path),
         }
+    }
+
+    fn kind(&self, node: &Node) -> Option<FileKind> {
+        self.filesystem.metadata(node).ok().map(|metadata| metadata.kind)
+    }
+
+    /// The open directory at a path free of links.
+    fn open(&mut self, path: &TreePath) -> Option<Node> {
+        let mut above = path.clone();
+        let mut missing = Vec::new();
+        let mut node = loop {
+            if above.is_root() {
+                break self.filesystem.root();
+            }
+            if let Some(node) = self.open.get(&above) {
+                break node.clone();
+            }
+            let parent = above.parent()?;
+            missing.push(above);
+            above = parent;
+        };
+        while let Some(path) = missing.pop() {
+            let named = self.filesystem.lookup(&node, path.file_name()?).ok()??;
+            node = self.filesystem.open(&named).ok()?;
+            if self.open.len() >= MAX_OPEN {
+                self.open.clear();
+            }
+            self.open.insert(path, node.clone());
+        }
+        Some(node)
     }
 }
 
