@@ -1,0 +1,440 @@
+//! A target's tree into a manifest: the walk, the bytes, the collectors, and what packages
+//! shipped.
+//!
+//! The only room with threads. Directories are finished from the leaves up and handed out as soon
+//! as they are, so that memory holds what is under way and not what exists. What cannot be read is
+//! a gap; the walk goes on.
+
+mod alternates;
+mod bytes;
+mod finish;
+mod shipped;
+mod trust;
+mod walk;
+
+pub use alternates::Verify;
+pub use trust::Previous;
+
+use crate::collect::{Collector, View};
+use crate::filesystem::Filesystem;
+use crate::model::encoding::EncodedTree;
+use crate::model::{
+    AlternateDigests, ContentDigest, Header, Manifest, Records, ShippedId, Timestamp, TreeSource,
+};
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// As many reads in flight as make cold data fast: 16 doubled the rate of 2 on a disk, at no
+/// warm cost.
+const MIN_THREADS: usize = 16;
+
+/// Where a scan puts what it makes, and finds it again.
+pub struct Keep<'a> {
+    /// Takes a finished directory; called by many threads.
+    pub tree: &'a (dyn Fn(EncodedTree) + Sync),
+    /// Takes a directory of shipped files.
+    pub shipped: &'a (dyn Fn(ShippedId, Vec<u8>) + Sync),
+    /// Takes digests to be remembered.
+    pub alternates: &'a (dyn Fn(ContentDigest, AlternateDigests) + Sync),
+    /// Finds all of these, and what earlier scans kept.
+    pub source: &'a dyn TreeSource,
+}
+
+/// What to scan and how.
+pub struct Options<'a> {
+    /// The target's name.
+    pub name: String,
+    /// What was asked for, with its scheme.
+    pub target: String,
+    /// When the scan began.
+    pub scanned_at: Timestamp,
+    /// What an earlier scan of the same target may be trusted with.
+    pub previous: Option<Previous<'a>>,
+    /// A manifest that this one will be compared with: what equals it needs no verifying.
+    pub reference: Option<&'a Header>,
+    /// Which files get the digests that package databases record.
+    pub verify: Verify,
+    /// What is read besides the tree.
+    pub collectors: &'a [&'a Collector],
+    /// What the target already knows of itself (an image's labels, unplaced volumes).
+    pub records: Records,
+    /// Inodes (as [`crate::filesystem::Metadata::inode`]) that are left out, visibly, each with
+    /// the reason: the store's own files.
+    pub leave_out: &'a [((u64, u64), String)],
+    /// Called now and then, by any thread, for a display.
+    pub progress: &'a (dyn Fn(&Progress) + Sync),
+}
+
+/// How far a scan is.
+#[derive(Debug)]
+pub struct Progress {
+    /// Entries met.
+    pub entries: AtomicU64,
+    /// Bytes of files read.
+    pub bytes: AtomicU64,
+    started: Instant,
+    shown_at: AtomicU64,
+}
+
+impl Progress {
+    /// Milliseconds between two calls for a display.
+    const PERIOD: u64 = 100;
+
+    fn new() -> Self {
+        Self {
+            entries: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            started: Instant::now(),
+            shown_at: AtomicU64::new(0),
+        }
+    }
+
+    /// Since the scan began.
+    #[must_use]
+    pub fn elapsed(&self) -> std::time::Duration {
+        self.started.elapsed()
+    }
+
+    /// Whether a display is due; true for one caller in each period.
+    fn is_due(&self) -> bool {
+        let now = u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let last = self.shown_at.load(Ordering::Relaxed);
+        now.saturating_sub(last) >= Self::PERIOD
+            && self
+                .shown_at
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+}
+
+/// What a scan made.
+#[derive(Debug)]
+pub struct Scanned {
+    /// The manifest; its trees went to [`Keep`].
+    pub manifest: Manifest,
+    /// For [`Previous::cache`] of the next scan of the same target.
+    pub cache: Vec<u8>,
+    /// Whether trees of the previous scan were relied on, so that they must still be stored.
+    pub relied_on_previous: bool,
+}
+
+/// Scans a tree. Never fails as a whole: what could not be read is in the manifest's gaps.
+#[must_use]
+pub fn scan(filesystem: &dyn Filesystem, options: Options<'_>, keep: &Keep<'_>) -> Scanned {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let threads = (2 * cores).max(MIN_THREADS);
+    match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+        Ok(pool) => pool.install(|| scan_in_pool(filesystem, options, keep)),
+        // No threads to be had: the global pool, or at worst this thread alone.
+        Err(_) => scan_in_pool(filesystem, options, keep),
+    }
+}
+
+fn scan_in_pool(filesystem: &dyn Filesystem, mut options: Options<'_>, keep: &Keep<'_>) -> Scanned {
+    let wanted = walk::Wanted::new(options.collectors);
+    let mut walked = walk::walk(filesystem, &options, &wanted, keep);
+    let mut records = std::mem::take(&mut options.records);
+    if let Some(contradiction) = walked.contradiction.take() {
+        // Somebody changed bytes and set the times back: nothing of the cache can be trusted.
+        options.previous = None;
+        walked = walk::walk(filesystem, &options, &wanted, keep);
+        records.facts.extend(contradiction.fact);
+    }
+    let found = &walked.found;
+    let collected: Vec<Records> = options
+        .collectors
+        .par_iter()
+        .enumerate()
+        .map(|(index, collector)| {
+            let view = View { filesystem, found: found.get(index).map_or(&[], Vec::as_slice) };
+            let mut records = Records::default();
+            (collector.collect)(&view, &mut records);
+            records
+        })
+        .collect();
+    for part in collected {
+        records.extend(part);
+    }
+    records.gaps.append(&mut walked.gaps);
+    records.omissions.append(&mut walked.omissions);
+    let shipped = shipped::build(std::mem::take(&mut records.claims), keep);
+    alternates::remember(filesystem, &walked.root, shipped.as_ref(), &options, keep);
+    finish::assemble(filesystem, options, walked, records, shipped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filesystem::directory::DirectoryFilesystem;
+    use crate::filesystem::memory::MemoryFilesystem;
+    use crate::model::encoding::{decode_shipped, decode_tree};
+    use crate::model::{
+        Claim, Content, DirectoryContent, Entry, ExactId, Expectation, Fault, Name, PackageKey,
+        ShippedDigest, ShippedSource, ShippedTree, Tree, TreePath,
+    };
+    use std::collections::HashMap;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Default)]
+    struct Kept {
+        trees: Mutex<HashMap<ExactId, Vec<u8>>>,
+        shipped: Mutex<HashMap<ShippedId, Vec<u8>>>,
+        alternates: Mutex<HashMap<ContentDigest, AlternateDigests>>,
+    }
+
+    impl TreeSource for Kept {
+        fn tree(&self, id: &ExactId) -> Result<Arc<Tree>, Fault> {
+            let trees = self.trees.lock().unwrap();
+            let bytes = trees.get(id).ok_or_else(|| Fault::damaged("no such tree"))?;
+            decode_tree(bytes).map(Arc::new)
+        }
+
+        fn shipped(&self, id: &ShippedId) -> Result<Arc<ShippedTree>, Fault> {
+            let shipped = self.shipped.lock().unwrap();
+            let bytes = shipped.get(id).ok_or_else(|| Fault::damaged("no such tree"))?;
+            decode_shipped(bytes).map(Arc::new)
+        }
+
+        fn alternate_digests(&self, content: &ContentDigest) -> Result<AlternateDigests, Fault> {
+            Ok(self.alternates.lock().unwrap().get(content).copied().unwrap_or_default())
+        }
+    }
+
+    impl Kept {
+        fn scan<'o>(
+            &'o self,
+            filesystem: &dyn Filesystem,
+            change: impl FnOnce(&mut Options<'o>),
+        ) -> Scanned {
+            let tree = |tree: EncodedTree| {
+                self.trees.lock().unwrap().insert(tree.exact, tree.bytes);
+            };
+            let shipped = |id, bytes| {
+                self.shipped.lock().unwrap().insert(id, bytes);
+            };
+            let alternates = |content, digests| {
+                self.alternates.lock().unwrap().insert(content, digests);
+            };
+            let keep =
+                Keep { tree: &tree, shipped: &shipped, alternates: &alternates, source: self };
+            let mut options = Options {
+                name: "test".into(),
+                target: "dir:test".into(),
+                // Long after everything in the tree: nothing is too young to be trusted.
+                scanned_at: Timestamp::from_seconds(4_000_000_000),
+                previous: None,
+                reference: None,
+                verify: Verify::All,
+                collectors: &[],
+                records: Records::default(),
+                leave_out: &[],
+                progress: &|_| {},
+            };
+            change(&mut options);
+            scan(filesystem, options, &keep)
+        }
+
+        fn entry(&self, scanned: &Scanned, path: &str) -> Option<Entry> {
+            let mut entry = scanned.manifest.header.root.clone();
+            for name in TreePath::parse(path).names() {
+                let Content::Directory(DirectoryContent::Read { exact, .. }) = entry.content else {
+                    return None;
+                };
+                entry = self.tree(&exact).unwrap().get(name)?.clone();
+            }
+            Some(entry)
+        }
+    }
+
+    fn content(digest_of: &str) -> Content {
+        let size = digest_of.len() as u64;
+        Content::File { size, digest: Some(ContentDigest::of(digest_of.as_bytes())) }
+    }
+
+    #[test]
+    fn a_tree_is_the_same_live_and_in_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let owner = std::fs::metadata(folder.path()).unwrap();
+        let mut memory = MemoryFilesystem::new();
+        let mut put = |path: &str, bytes: &str| {
+            let live = folder.path().join(path.trim_start_matches('/'));
+            std::fs::create_dir_all(live.parent().unwrap()).unwrap();
+            std::fs::write(&live, bytes).unwrap();
+            std::fs::set_permissions(&live, PermissionsExt::from_mode(0o644)).unwrap();
+            memory.file(path, bytes);
+        };
+        put("/etc/motd", "hello");
+        put("/etc/deep/er/file", "");
+        for number in 0..200 {
+            put(&format!("/many/{number}"), &number.to_string());
+        }
+        std::os::unix::fs::symlink("motd", folder.path().join("etc/link")).unwrap();
+        memory.symlink("/etc/link", "motd");
+        for path in ["/", "/etc", "/etc/deep", "/etc/deep/er", "/many"] {
+            let live = folder.path().join(path.trim_start_matches('/'));
+            std::fs::set_permissions(live, PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        let kept = Kept::default();
+        let live = DirectoryFilesystem::open(folder.path()).unwrap();
+        let live = kept.scan(&live, |_| {});
+        let mut own = |path: &str| {
+            use std::os::unix::fs::MetadataExt;
+            memory
+                .change(path, |metadata| (metadata.uid, metadata.gid) = (owner.uid(), owner.gid()));
+        };
+        for path in ["/", "/etc", "/etc/deep", "/etc/deep/er", "/many", "/etc/motd", "/etc/link"] {
+            own(path);
+        }
+        own("/etc/deep/er/file");
+        (0..200).for_each(|number| own(&format!("/many/{number}")));
+        let memory = kept.scan(&memory, |_| {});
+        let id = |scanned: &Scanned| match scanned.manifest.header.root.content {
+            Content::Directory(DirectoryContent::Read { content, .. }) => content,
+            _ => panic!("not read"),
+        };
+        assert_eq!(id(&live), id(&memory));
+        assert_eq!(live.manifest.header.entries, 208);
+        assert_eq!(live.manifest.records.gaps, []);
+    }
+
+    #[test]
+    fn a_rescan_sees_every_change_and_takes_over_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        for path in ["a/b/one", "a/b/two", "a/c/three", "d/four"] {
+            std::fs::create_dir_all(at(path).parent().unwrap()).unwrap();
+            std::fs::write(at(path), path).unwrap();
+        }
+        let filesystem = DirectoryFilesystem::open(folder.path()).unwrap();
+        let kept = Kept::default();
+        let mut last = kept.scan(&filesystem, |_| {});
+        let mut rescan = |kept: &Kept| {
+            let previous = Previous { cache: &last.cache, source: kept };
+            let scanned = kept.scan(&filesystem, |options| options.previous = Some(previous));
+            let full = kept.scan(&filesystem, |_| {});
+            assert_eq!(scanned.manifest, full.manifest);
+            assert_eq!(scanned.cache, full.cache);
+            let relied = scanned.relied_on_previous;
+            last = scanned;
+            relied
+        };
+        assert!(rescan(&kept));
+        std::fs::write(at("a/b/one"), "other").unwrap();
+        assert!(rescan(&kept));
+        std::fs::set_permissions(at("a/c"), PermissionsExt::from_mode(0o700)).unwrap();
+        assert!(rescan(&kept));
+        std::fs::write(at("a/c/five"), "new").unwrap();
+        std::fs::remove_file(at("d/four")).unwrap();
+        assert!(rescan(&kept));
+        std::fs::rename(at("a/b/two"), at("d/two")).unwrap();
+        std::fs::remove_dir_all(at("a/c")).unwrap();
+        assert!(rescan(&kept));
+        assert_eq!(kept.entry(&last, "/a/b/one").unwrap().content, content("other"));
+        assert_eq!(kept.entry(&last, "/d/four"), None);
+    }
+
+    #[test]
+    fn what_the_store_lost_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("a/b")).unwrap();
+        std::fs::write(folder.path().join("a/b/file"), "1").unwrap();
+        let filesystem = DirectoryFilesystem::open(folder.path()).unwrap();
+        let kept = Kept::default();
+        let first = kept.scan(&filesystem, |_| {});
+        std::fs::write(folder.path().join("a/b/file"), "2").unwrap();
+        let kept = Kept::default();
+        let previous = Previous { cache: &first.cache, source: &kept };
+        let second = kept.scan(&filesystem, |options| options.previous = Some(previous));
+        assert_eq!(kept.entry(&second, "/a/b/file").unwrap().content, content("2"));
+    }
+
+    #[test]
+    fn directories_deeper_than_any_path_are_walked() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut here = rustix::fs::open(
+            folder.path(),
+            rustix::fs::OFlags::DIRECTORY,
+            rustix::fs::Mode::empty(),
+        )
+        .unwrap();
+        let depth = 3000;
+        for _ in 0..depth {
+            rustix::fs::mkdirat(&here, "dd", rustix::fs::Mode::RWXU).unwrap();
+            let flags = rustix::fs::OFlags::DIRECTORY;
+            here = rustix::fs::openat(&here, "dd", flags, rustix::fs::Mode::empty()).unwrap();
+        }
+        let filesystem = DirectoryFilesystem::open(folder.path()).unwrap();
+        let scanned = Kept::default().scan(&filesystem, |_| {});
+        assert_eq!(scanned.manifest.records.gaps, []);
+        assert_eq!(scanned.manifest.header.entries, depth + 1);
+    }
+
+    #[test]
+    fn what_is_left_out_is_seen_and_hard_links_are_grouped() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        for path in ["store.db", "one"] {
+            std::fs::write(at(path), path).unwrap();
+        }
+        std::fs::hard_link(at("one"), at("two")).unwrap();
+        let filesystem = DirectoryFilesystem::open(folder.path()).unwrap();
+        let node = filesystem.lookup(&filesystem.root(), b"store.db").unwrap().unwrap();
+        let inode = filesystem.metadata(&node).unwrap().inode;
+        let left_out = [(inode, "the store itself".to_owned())];
+        let kept = Kept::default();
+        let scanned = kept.scan(&filesystem, |options| options.leave_out = &left_out);
+        assert_eq!(kept.entry(&scanned, "/store.db"), None);
+        assert_eq!(scanned.manifest.records.omissions[0].path, TreePath::parse("/store.db"));
+        assert_eq!(scanned.manifest.hard_links, [["/one", "/two"].map(TreePath::parse)]);
+    }
+
+    #[test]
+    fn claimed_files_get_the_digest_that_was_recorded() {
+        fn claims(_: &View<'_>, records: &mut Records) {
+            let key = PackageKey {
+                manager: "dpkg".into(),
+                name: "p".into(),
+                architecture: None,
+                instance: None,
+            };
+            for path in ["/usr/bin/p", "/usr", "/usr/bin/gone"] {
+                let mut expectation = Expectation::owned(ShippedSource::File);
+                expectation.digest = Some(ShippedDigest::Md5([0; 16]));
+                let path = TreePath::parse(path);
+                records.claims.push(Claim { path, package: key.clone(), expectation });
+            }
+        }
+        static COLLECTOR: Collector =
+            Collector { name: "test", version: 1, summary: "", wanted: &[], collect: claims };
+        static COLLECTORS: &[&Collector] = &[&COLLECTOR];
+        let mut memory = MemoryFilesystem::new();
+        memory.file("/usr/bin/p", "hello").file("/usr/bin/other", "hello");
+        let kept = Kept::default();
+        let scanned = kept.scan(&memory, |options| options.collectors = COLLECTORS);
+        let digests = kept.alternate_digests(&ContentDigest::of(b"hello")).unwrap();
+        assert_eq!(digests.md5.unwrap()[..4], [0x5d, 0x41, 0x40, 0x2a]);
+        assert_eq!(digests.sha256, None);
+        let root = kept.shipped(&scanned.manifest.header.shipped.unwrap()).unwrap();
+        let usr = root.get(b"usr").unwrap();
+        assert_eq!(usr.claims.len(), 1);
+        let bin = kept.shipped(&usr.below.unwrap()).unwrap();
+        let names = kept.shipped(&bin.get(b"bin").unwrap().below.unwrap()).unwrap();
+        let names: Vec<&Name> = names.entries.iter().map(|entry| &entry.name).collect();
+        assert_eq!(format!("{names:?}"), r#"["gone", "p"]"#);
+    }
+
+    #[test]
+    fn this_hosts_interfaces_to_the_kernel_are_left_out() {
+        if !Path::new("/proc/self/mountinfo").exists() {
+            println!("skipped: no /proc here");
+            return;
+        }
+        let filesystem = DirectoryFilesystem::open(Path::new("/")).unwrap();
+        let proc = filesystem.lookup(&filesystem.root(), b"proc").unwrap().unwrap();
+        filesystem.metadata(&proc).unwrap();
+        assert!(filesystem.left_out(&proc).unwrap().starts_with("proc"));
+    }
+}

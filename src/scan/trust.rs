@@ -1,0 +1,260 @@
+//! What a rescan may take over from the scan before it.
+//!
+//! For every directory that was read without a gap, a scan leaves a record: its inode, a
+//! fingerprint of everything that `stat` says of its entries, the inode of each entry, and the ids
+//! of its tree. A rescan that meets the same fingerprint takes the tree over; one that does not
+//! takes over the entries that have not changed. Change times cannot be set by a user, but by
+//! whoever sets the clock or writes to the disk below: so a random few of the trusted directories
+//! are read anyway, and one contradiction ends all trust.
+//!
+//! The records of one target are one blob, opaque to the store: a count, then fixed-size rows
+//! sorted by inode, then the inode lists that the rows point to.
+
+use crate::filesystem::Metadata;
+use crate::model::{ContentId, ExactId, Fact, Name, Timestamp, TreePath, TreeSource};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Length of a fingerprint, and of what names a state of this format: records made by another
+/// are not used.
+const FINGERPRINT: usize = 16;
+
+/// First bytes of the blob; changed with the format.
+const MAGIC: &[u8; 8] = b"dctrust1";
+
+/// Device, inode, fingerprint, content id, exact id, offset and count of the inode list.
+const ROW: usize = 8 + 8 + FINGERPRINT + 32 + 32 + 4 + 4;
+
+/// Times younger than this before the scan's start may belong to a change that the same tick of
+/// the clock hides (FAT counts in 2 s).
+const RACY_SECONDS: i64 = 2;
+
+/// One in so many trusted directories is read anyway.
+const SAMPLE_ONE_IN: u64 = 128;
+
+/// As many bytes are read anyway at most, so that a rescan stays as cheap as its promise.
+const SAMPLE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// What an earlier scan of the same target left.
+#[derive(Clone, Copy)]
+pub struct Previous<'a> {
+    /// The blob.
+    pub cache: &'a [u8],
+    /// Where its trees are.
+    pub source: &'a dyn TreeSource,
+}
+
+/// What was known of one directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    /// File system and inode number.
+    pub inode: (u64, u64),
+    /// All zeros where it may not be trusted as a whole.
+    pub fingerprint: [u8; FINGERPRINT],
+    /// Of its tree.
+    pub content: ContentId,
+    /// Of its tree.
+    pub exact: ExactId,
+    /// Of each entry, in the order of names; 0 where the entry may not be trusted.
+    pub inodes: Vec<u64>,
+}
+
+impl Record {
+    /// Whether the directory is as it was.
+    pub(super) fn is_same(&self, fingerprint: &[u8; FINGERPRINT]) -> bool {
+        self.fingerprint == *fingerprint && self.fingerprint != [0; FINGERPRINT]
+    }
+}
+
+/// The blob, looked into without unpacking it.
+pub(super) struct Trust<'a> {
+    rows: &'a [u8],
+    lists: &'a [u8],
+    sampled: AtomicU64,
+    seed: u64,
+}
+
+impl<'a> Trust<'a> {
+    /// `None` where the blob is of another format or damaged.
+    pub(super) fn new(cache: &'a [u8], seed: u64) -> Option<Self> {
+        let rest = cache.strip_prefix(MAGIC)?;
+        let (count, rest) = rest.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_le_bytes(*count)).ok()?.checked_mul(ROW)?;
+        let (rows, lists) = rest.split_at_checked(length)?;
+        Some(Self { rows, lists, sampled: AtomicU64::new(0), seed })
+    }
+
+    /// What is known of the directory with this inode.
+    pub(super) fn get(&self, inode: (u64, u64)) -> Option<Record> {
+        let (mut low, mut high) = (0, self.rows.len() / ROW);
+        while low < high {
+            let middle = low.midpoint(high);
+            let record = self.row(middle)?;
+            match record.inode.cmp(&inode) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return self.with_list(middle, record),
+            }
+        }
+        None
+    }
+
+    fn bytes<const N: usize>(&self, row: usize, at: usize) -> Option<[u8; N]> {
+        let start = row.checked_mul(ROW)?.checked_add(at)?;
+        self.rows.get(start..start.checked_add(N)?)?.try_into().ok()
+    }
+
+    fn row(&self, row: usize) -> Option<Record> {
+        Some(Record {
+            inode: (
+                u64::from_le_bytes(self.bytes(row, 0)?),
+                u64::from_le_bytes(self.bytes(row, 8)?),
+            ),
+            fingerprint: self.bytes(row, 16)?,
+            content: ContentId(self.bytes(row, 32)?),
+            exact: ExactId(self.bytes(row, 64)?),
+            inodes: Vec::new(),
+        })
+    }
+
+    fn with_list(&self, row: usize, mut record: Record) -> Option<Record> {
+        let offset = usize::try_from(u32::from_le_bytes(self.bytes(row, 96)?)).ok()?;
+        let count = usize::try_from(u32::from_le_bytes(self.bytes(row, 100)?)).ok()?;
+        let list = self.lists.get(offset..offset.checked_add(count.checked_mul(8)?)?)?;
+        record.inodes = list
+            .chunks_exact(8)
+            .filter_map(|bytes| bytes.try_into().ok().map(u64::from_le_bytes))
+            .collect();
+        Some(record)
+    }
+
+    /// Whether a directory with so many bytes of files is read although it could be trusted.
+    pub(super) fn is_sampled(&self, inode: (u64, u64), bytes: u64) -> bool {
+        let mut key = self.seed.to_le_bytes().to_vec();
+        key.extend(inode.1.to_le_bytes());
+        let drawn = blake3::hash(&key);
+        let number = drawn.as_bytes().first_chunk().map_or(0, |b| u64::from_le_bytes(*b));
+        number.is_multiple_of(SAMPLE_ONE_IN)
+            && self.sampled.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes)
+                <= SAMPLE_BYTES
+    }
+}
+
+/// Packs the records of a finished scan; the same records give the same bytes.
+pub(super) fn pack(mut records: Vec<Record>) -> Vec<u8> {
+    records.sort_unstable_by_key(|record| record.inode);
+    records.dedup_by_key(|record| record.inode);
+    let count = u32::try_from(records.len()).unwrap_or(0);
+    let mut rows = Vec::with_capacity(MAGIC.len() + 4 + records.len() * (ROW + 40));
+    rows.extend_from_slice(MAGIC);
+    rows.extend(count.to_le_bytes());
+    let mut lists: Vec<u8> = Vec::new();
+    for record in records.iter().take(count as usize) {
+        let (Ok(offset), Ok(length)) =
+            (u32::try_from(lists.len()), u32::try_from(record.inodes.len()))
+        else {
+            // Beyond 4 GiB of inode numbers: nothing is remembered, the next scan reads all.
+            return Vec::new();
+        };
+        rows.extend(record.inode.0.to_le_bytes());
+        rows.extend(record.inode.1.to_le_bytes());
+        rows.extend(record.fingerprint);
+        rows.extend(record.content.as_bytes());
+        rows.extend(record.exact.as_bytes());
+        rows.extend(offset.to_le_bytes());
+        rows.extend(length.to_le_bytes());
+        lists.extend(record.inodes.iter().flat_map(|inode| inode.to_le_bytes()));
+    }
+    rows.extend_from_slice(&lists);
+    rows
+}
+
+/// The fingerprint of a directory's entries, sorted by name, and the inodes that go with it.
+pub(super) fn fingerprint(
+    entries: &[(Name, Metadata)],
+    scanned_at: Timestamp,
+) -> ([u8; FINGERPRINT], Vec<u64>) {
+    let limit = scanned_at.seconds.saturating_sub(RACY_SECONDS);
+    let mut hasher = blake3::Hasher::new();
+    let mut line = Vec::with_capacity(128);
+    let mut inodes = Vec::with_capacity(entries.len());
+    let mut is_racy = false;
+    for (name, metadata) in entries {
+        let changed = metadata.ctime.unwrap_or(metadata.mtime);
+        let entry_is_racy = changed.seconds >= limit || metadata.ctime.is_none();
+        is_racy |= entry_is_racy;
+        inodes.push(if entry_is_racy { 0 } else { metadata.inode.1 });
+        line.clear();
+        line.extend((name.as_bytes().len() as u64).to_le_bytes());
+        line.extend_from_slice(name.as_bytes());
+        line.push(metadata.kind as u8);
+        line.extend(metadata.mode.to_le_bytes());
+        line.extend(metadata.uid.to_le_bytes());
+        line.extend(metadata.gid.to_le_bytes());
+        line.extend(metadata.links.to_le_bytes());
+        line.extend(metadata.size.to_le_bytes());
+        for time in [metadata.mtime, changed] {
+            line.extend(time.seconds.to_le_bytes());
+            line.extend(time.nanoseconds.to_le_bytes());
+        }
+        let device = metadata.device.map_or((0, 0), |device| (device.major, device.minor));
+        line.extend(device.0.to_le_bytes());
+        line.extend(device.1.to_le_bytes());
+        line.extend(metadata.inode.0.to_le_bytes());
+        line.extend(metadata.inode.1.to_le_bytes());
+        hasher.update(&line);
+    }
+    let mut fingerprint = [0; FINGERPRINT];
+    if !is_racy {
+        hasher.finalize_xof().fill(&mut fingerprint);
+    }
+    (fingerprint, inodes)
+}
+
+/// What a sample found: bytes that changed while all times stayed.
+#[derive(Clone, Debug)]
+pub(super) struct Contradiction {
+    /// For the manifest.
+    pub fact: Option<Fact>,
+}
+
+impl Contradiction {
+    /// In this directory.
+    pub(super) fn at(path: &TreePath) -> Self {
+        let what = "entries changed while their inodes, sizes and times stayed";
+        let fact = Fact {
+            scope: "integrity".to_owned(),
+            key: path.to_string(),
+            attributes: BTreeMap::from([("times".to_owned(), what.to_owned())]),
+            evidence: Some(path.clone()),
+        };
+        Self { fact: Some(fact) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_come_back() {
+        let record = |number: u64| Record {
+            inode: (1, number),
+            fingerprint: [7; FINGERPRINT],
+            content: ContentId([1; 32]),
+            exact: ExactId([2; 32]),
+            inodes: (0..number).collect(),
+        };
+        let blob = pack([5, 1, 3].map(record).to_vec());
+        let trust = Trust::new(&blob, 0).unwrap();
+        for number in 0..7 {
+            let expected = [1, 3, 5].contains(&number).then(|| record(number));
+            assert_eq!(trust.get((1, number)), expected);
+        }
+        for cut in 0..blob.len() {
+            if let Some(trust) = Trust::new(&blob[..cut], 0) {
+                assert_ne!(trust.get((1, 5)), Some(record(5)));
+            }
+        }
+    }
+}
