@@ -3,6 +3,7 @@
 use super::Keep;
 use crate::model::encoding::encode_shipped;
 use crate::model::{Claim, Name, ShippedEntry, ShippedId, ShippedTree};
+use std::sync::Arc;
 
 /// Builds the tree from the leaves up and keeps its directories; `None` where nothing is claimed.
 pub(super) fn build(mut claims: Vec<Claim>, keep: &Keep<'_>) -> Option<ShippedId> {
@@ -27,7 +28,7 @@ pub(super) fn build(mut claims: Vec<Claim>, keep: &Keep<'_>) -> Option<ShippedId
         }
         let parent = open.len().checked_sub(2).and_then(|index| open.get_mut(index));
         if let Some(entry) = parent.and_then(|parent| parent.entries.last_mut()) {
-            entry.claims.push((claim.package, claim.expectation));
+            entry.claims.push((Arc::unwrap_or_clone(claim.package), claim.expectation));
         }
     }
     while !trail.is_empty() {
