@@ -7,8 +7,10 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 pub mod directory;
+mod index;
 pub mod memory;
 pub mod resolve;
+pub mod tar;
 
 use crate::model::{DeviceNumber, Fault, FileKind, Name, Timestamp, Xattr};
 use std::any::Any;
