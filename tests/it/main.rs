@@ -9,5 +9,6 @@
     reason = "a test may fail loudly"
 )]
 
+mod archives;
 mod dpkg;
 mod house;

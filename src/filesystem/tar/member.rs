@@ -318,9 +318,9 @@ impl Members {
             (size, data)
         } else {
             if flag == b'D' {
-                self.skip(stored)?
+                self.skip(stored)?;
             } else {
-                self.skip_if_data(stored)?
+                self.skip_if_data(stored)?;
             }
             (0, Data::Stored(0))
         };
