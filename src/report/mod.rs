@@ -16,7 +16,13 @@
 #![warn(clippy::indexing_slicing)]
 
 pub mod format;
+mod github;
+mod html;
 mod json;
+mod junit;
+mod markdown;
+mod sarif;
+mod sheet;
 mod show;
 mod story;
 mod table;
@@ -96,6 +102,36 @@ pub const REPORTERS: &[Reporter] = &[
         summary: "one JSON object per line, each with its type",
         drift: Some(json::drift_v1::write_lines),
         show: Some(json::show_v1::write_lines),
+    },
+    Reporter {
+        name: "markdown",
+        summary: "for pull requests, tickets and job summaries",
+        drift: Some(markdown::drift),
+        show: None,
+    },
+    Reporter {
+        name: "html",
+        summary: "one page to attach, archive and filter",
+        drift: Some(html::drift),
+        show: None,
+    },
+    Reporter {
+        name: "sarif",
+        summary: "SARIF 2.1.0, for code scanning and editors",
+        drift: Some(sarif::drift),
+        show: None,
+    },
+    Reporter {
+        name: "junit",
+        summary: "JUnit XML, for test result pages",
+        drift: Some(junit::drift),
+        show: None,
+    },
+    Reporter {
+        name: "github",
+        summary: "annotations of GitHub Actions",
+        drift: Some(github::drift),
+        show: None,
     },
 ];
 

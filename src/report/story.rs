@@ -164,6 +164,18 @@ pub(super) fn causes(causes: &[crate::model::Cause]) -> String {
     parts.join(", ")
 }
 
+/// The change in a line, with its package and the remark on it.
+pub(super) fn what_happened(judged: &JudgedChange) -> String {
+    let mut text = format::change(&judged.change);
+    if let Some(package) = &judged.package {
+        text.push_str(&format!("; package {}", format::escaped(&package.to_string())));
+    }
+    if let Some(note) = &judged.note {
+        text.push_str(&format!("; {}", format::escaped(note)));
+    }
+    text
+}
+
 /// A piece of evidence in one line: `/var/log/syslog:812 2026-11-23 00:59:13Z: text`.
 pub(super) fn evidence(evidence: &crate::model::Evidence) -> String {
     let mut text = evidence.path.to_string();

@@ -69,7 +69,7 @@ fn finding_row(story: &Story<'_>, finding: &Finding, view: &View) -> Vec<Cell> {
     let shown = if view.verbosity == Verbosity::Verbose { usize::MAX } else { SUBJECTS_SHOWN };
     for subject in finding.subjects.iter().take(shown) {
         let name = story::subject(subject);
-        let told = story.change_of(subject).map(what_happened);
+        let told = story.change_of(subject).map(story::what_happened);
         match told {
             Some(told) if title.contains(&name) => lines.push(told),
             Some(told) => lines.push(format!("{name}: {told}")),
@@ -97,21 +97,9 @@ fn finding_row(story: &Story<'_>, finding: &Finding, view: &View) -> Vec<Cell> {
     row
 }
 
-/// The change in a line, with its package and the remark on it.
-fn what_happened(judged: &JudgedChange) -> String {
-    let mut text = format::change(&judged.change);
-    if let Some(package) = &judged.package {
-        text.push_str(&format!("; package {}", format::escaped(&package.to_string())));
-    }
-    if let Some(note) = &judged.note {
-        text.push_str(&format!("; {}", format::escaped(note)));
-    }
-    text
-}
-
 fn change_row(judged: &JudgedChange) -> Vec<Cell> {
     let subject = story::subject(&judged.change.subject);
-    let mut text = format!("{subject}\n{}", what_happened(judged));
+    let mut text = format!("{subject}\n{}", story::what_happened(judged));
     if !judged.causes.is_empty() {
         text.push_str(&format!("\nby {}", story::causes(&judged.causes)));
     }

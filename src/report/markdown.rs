@@ -1,0 +1,214 @@
+//! GitHub flavoured Markdown, for pull requests, tickets and job summaries.
+//!
+//! Names from a target stand in code spans, sentences have every character escaped that could
+//! begin markup (CommonMark lets a backslash stand before any ASCII punctuation), and `@` and `#`
+//! are parted from what follows, so that a file name mentions nobody.
+
+use super::story::{self, Group, Story};
+use super::{Verbosity, View, format};
+use crate::model::{Disposition, DriftReport, Finding, ManifestSummary};
+use std::io::{self, Write};
+
+/// Subjects of one finding that are shown before "and N more".
+const SUBJECTS_SHOWN: usize = 10;
+
+/// Writes a comparison.
+pub(super) fn drift(report: &DriftReport, view: &View, out: &mut dyn Write) -> io::Result<()> {
+    let story = Story::new(report);
+    writeln!(out, "# {}", text(&story.headline()))?;
+    if view.verbosity == Verbosity::Quiet {
+        return Ok(());
+    }
+    writeln!(out, "\n| | name | target | id | scanned | entries |")?;
+    writeln!(out, "|---|---|---|---|---|--:|")?;
+    side(out, "baseline", &report.baseline)?;
+    side(out, "current", &report.current)?;
+    for group in &story.groups {
+        findings(out, &story, group, view)?;
+    }
+    folded(out, &story)?;
+    if view.all || view.verbosity == Verbosity::Verbose {
+        listed(out, report, view)?;
+    }
+    if !report.gaps.is_empty() {
+        writeln!(out, "\n## Could not be read: {}", format::count(report.gaps.len(), "part"))?;
+        writeln!(out, "\n| path | stage | reason |\n|---|---|---|")?;
+        for gap in &report.gaps {
+            let path = code(&gap.path.to_string());
+            writeln!(out, "| {path} | {} | {} |", gap.stage, text(&format::escaped(&gap.reason)))?;
+        }
+    }
+    if !report.omissions.is_empty() {
+        let count = format::count(report.omissions.len(), "part");
+        writeln!(out, "\n## Left out on purpose: {count}\n")?;
+        for omission in &report.omissions {
+            let path = code(&omission.path.to_string());
+            writeln!(out, "- {path}: {}", text(&format::escaped(&omission.reason)))?;
+        }
+    }
+    if !report.notes.is_empty() {
+        writeln!(out, "\n## Notes\n")?;
+        for note in &report.notes {
+            writeln!(out, "- {}", text(&format::escaped(note)))?;
+        }
+    }
+    Ok(())
+}
+
+fn side(out: &mut dyn Write, title: &str, summary: &ManifestSummary) -> io::Result<()> {
+    writeln!(
+        out,
+        "| {title} | {} | {} | `{}` | {} | {} |",
+        code(&format::escaped(&summary.name)),
+        code(&format::escaped(&summary.target)),
+        summary.id.short(),
+        format::moment(&summary.scanned_at),
+        format::number(summary.entries),
+    )
+}
+
+fn findings(
+    out: &mut dyn Write,
+    story: &Story<'_>,
+    group: &Group<'_>,
+    view: &View,
+) -> io::Result<()> {
+    let count = format::count(group.findings.len(), "finding");
+    writeln!(out, "\n## {}: {count}", group.heading)?;
+    writeln!(out, "\n| severity | finding | what changed | cause |\n|---|---|---|---|")?;
+    for finding in &group.findings {
+        let title = text(&format::escaped(&finding.title));
+        let changed = changed(story, finding, view);
+        let causes = text(&story::causes(&finding.causes));
+        writeln!(out, "| {} | {title} | {changed} | {causes} |", finding.severity)?;
+    }
+    Ok(())
+}
+
+fn changed(story: &Story<'_>, finding: &Finding, view: &View) -> String {
+    let shown = if view.verbosity == Verbosity::Verbose { usize::MAX } else { SUBJECTS_SHOWN };
+    let mut lines: Vec<String> = finding
+        .subjects
+        .iter()
+        .take(shown)
+        .map(|subject| {
+            let name = code(&story::subject(subject));
+            match story.change_of(subject) {
+                Some(judged) => format!("{name}: {}", text(&story::what_happened(judged))),
+                None => name,
+            }
+        })
+        .collect();
+    if let Some(more) = finding.subjects.len().checked_sub(shown).filter(|more| *more > 0) {
+        lines.push(format!("and {} more", format::length(more)));
+    }
+    lines.join("<br>")
+}
+
+fn folded(out: &mut dyn Write, story: &Story<'_>) -> io::Result<()> {
+    let folded = story.folded();
+    if folded.is_empty() {
+        return Ok(());
+    }
+    let total: usize = folded.iter().map(|row| row.count).sum();
+    writeln!(out, "\n## Accounted for: {}", format::count(total, "change"))?;
+    writeln!(out, "\n| changes | | because of |\n|--:|---|---|")?;
+    for row in folded {
+        let count = format::length(row.count);
+        writeln!(out, "| {count} | {} | {} |", row.disposition.as_str(), text(&row.reason))?;
+    }
+    Ok(())
+}
+
+fn listed(out: &mut dyn Write, report: &DriftReport, view: &View) -> io::Result<()> {
+    let every = view.verbosity == Verbosity::Verbose;
+    let shown =
+        |judged: &&crate::model::JudgedChange| every || judged.disposition != Disposition::Drift;
+    writeln!(out, "\n<details><summary>Changes, one by one</summary>\n")?;
+    writeln!(out, "| disposition | subject | what changed | cause |\n|---|---|---|---|")?;
+    for judged in report.changes.iter().filter(shown) {
+        writeln!(
+            out,
+            "| {} | {} | {} | {} |",
+            judged.disposition.as_str(),
+            code(&story::subject(&judged.change.subject)),
+            text(&story::what_happened(judged)),
+            text(&story::causes(&judged.causes)),
+        )?;
+    }
+    writeln!(out, "\n</details>")
+}
+
+/// A code span that also stands in a table cell. The text has no line breaks (it is escaped).
+pub(super) fn code(text: &str) -> String {
+    let mut longest = 0_usize;
+    let mut run = 0_usize;
+    for character in text.chars() {
+        run = if character == '`' { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    let fence = "`".repeat(longest + 1);
+    let edge = text.starts_with('`') || text.ends_with('`') || text.starts_with(' ');
+    let pad = if edge || text.is_empty() { " " } else { "" };
+    format!("{fence}{pad}{}{pad}{fence}", text.replace('|', "\\|"))
+}
+
+/// A sentence with all markup taken out of force.
+pub(super) fn text(plain: &str) -> String {
+    let mut out = String::with_capacity(plain.len() + plain.len() / 8);
+    for character in plain.chars() {
+        match character {
+            '@' | '#' => {
+                out.push(character);
+                out.push_str("<!-- -->");
+            }
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '!' | '|' | '~' | '&'
+            | '$' => {
+                out.push('\\');
+                out.push(character);
+            }
+            '\n' | '\r' => out.push(' '),
+            // `http:` would become a link by itself, `:name:` a picture.
+            ':' => out.push_str("\\:"),
+            other => out.push(other),
+        }
+    }
+    // `: ` in prose is neither.
+    out.replace("\\: ", ": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::testing::{self, golden, render, render_as};
+
+    #[test]
+    fn drift_as_markdown() {
+        golden("drift.md", &render(drift, &testing::drift()));
+        let all = View { all: true, ..View::PLAIN };
+        let text = render_as(drift, &testing::drift(), all);
+        assert!(text.contains("<details>"));
+    }
+
+    #[test]
+    fn rows_keep_their_columns() {
+        let verbose = View { verbosity: Verbosity::Verbose, ..View::PLAIN };
+        let text = render_as(drift, &testing::drift(), verbose);
+        for line in text.lines().filter(|line| line.starts_with("| ") && line.contains("script")) {
+            let bare = line.replace("\\\\", "").replace("\\|", "");
+            assert_eq!(bare.matches('|').count(), 5, "{line}");
+        }
+    }
+
+    #[test]
+    fn code_spans_and_sentences_are_inert() {
+        assert_eq!(code("a"), "`a`");
+        assert_eq!(code("`a``b"), "``` `a``b ```");
+        assert_eq!(code("a|b"), "`a\\|b`");
+        let check = |plain: &str, expected: &str| assert_eq!(text(plain), expected);
+        check("<img src=x>", "\\<img src=x\\>");
+        check("@all #1", "@<!-- -->all #<!-- -->1");
+        check("see https://x [a](b)", "see https\\://x \\[a\\](b)");
+        check("size: 5", "size: 5");
+    }
+}
