@@ -4,7 +4,7 @@
 //! on the way lead where they point within it and nowhere else, directories that nothing names are
 //! made up. The same name once more replaces what was there, as unpacking would.
 
-use super::{Metadata, Node};
+use super::{DirectoryEntry, Listing, Metadata, Node};
 use crate::model::{Fault, FileKind, Name, TreePath};
 use std::collections::BTreeMap;
 
@@ -84,6 +84,41 @@ impl<T: Clone> Index<T> {
         inode.ok_or_else(|| Fault::damaged(format!("no inode {}", node.number)))
     }
 
+    /// Whether an inode is a symbolic link.
+    pub(super) fn is_symlink(&self, number: InodeNumber) -> bool {
+        matches!(self.inodes.get(number), Some(Inode { shape: Shape::Symlink(_), .. }))
+    }
+
+    /// Directories that only paths below them speak of.
+    pub(super) fn implied(&self) -> impl Iterator<Item = InodeNumber> {
+        let numbered = self.inodes.iter().enumerate();
+        numbered.filter(|(_, inode)| inode.is_implied).map(|(number, _)| number)
+    }
+
+    /// What [`super::Filesystem::read_directory`] answers.
+    pub(super) fn listing(&self, node: &Node) -> Result<Listing, Fault> {
+        let names = self.names(usize::try_from(node.number).unwrap_or(usize::MAX))?.iter();
+        let entries = names.map(|(name, number)| DirectoryEntry {
+            name: name.clone(),
+            node: Node::new(*number as u64),
+        });
+        Ok(Listing { entries: entries.collect(), faults: Vec::new() })
+    }
+
+    /// What [`super::Filesystem::lookup`] answers.
+    pub(super) fn lookup(&self, directory: &Node, name: &[u8]) -> Result<Option<Node>, Fault> {
+        let names = self.names(usize::try_from(directory.number).unwrap_or(usize::MAX))?;
+        Ok(names.get(name).map(|number| Node::new(*number as u64)))
+    }
+
+    /// What [`super::Filesystem::read_link`] answers.
+    pub(super) fn link_target(&self, node: &Node) -> Result<Vec<u8>, Fault> {
+        match &self.of(node)?.shape {
+            Shape::Symlink(target) => Ok(target.to_vec()),
+            _ => Err(Fault::damaged(format!("inode {} is no symbolic link", node.number))),
+        }
+    }
+
     /// The names of a directory; a fault for all others.
     pub(super) fn names(&self, number: InodeNumber) -> Result<&BTreeMap<Name, InodeNumber>, Fault> {
         match self.inodes.get(number).map(|inode| &inode.shape) {
@@ -156,6 +191,20 @@ impl<T: Clone> Index<T> {
             .ok_or_else(|| Fault::damaged(format!("inode {directory} is no directory")))?;
         names.insert(name.clone(), number);
         Ok(())
+    }
+
+    /// Takes a name away.
+    pub(super) fn remove(&mut self, directory: InodeNumber, name: &[u8]) {
+        if let Some(names) = self.names_mut(directory) {
+            names.remove(name);
+        }
+    }
+
+    /// Takes all names of a directory away.
+    pub(super) fn clear(&mut self, directory: InodeNumber) {
+        if let Some(names) = self.names_mut(directory) {
+            names.clear();
+        }
     }
 
     /// What lies at a path, links on the way followed and one at the end kept.

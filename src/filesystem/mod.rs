@@ -9,6 +9,7 @@
 pub mod directory;
 mod index;
 pub mod memory;
+pub mod overlay;
 pub mod resolve;
 pub mod tar;
 

@@ -46,7 +46,8 @@ pub(super) fn build(
     for told in &faults {
         builder.gap(&told.path, &told.fault);
     }
-    builder.finish(stream.into_device()?, has_pax)
+    let guessed = Carries { xattrs: has_pax, ..Carries::ALL };
+    builder.finish(stream.into_device()?, options.carries.unwrap_or(guessed))
 }
 
 /// The gap that a hard link to nothing is.
@@ -152,7 +153,11 @@ impl Builder {
         }
     }
 
-    fn finish(mut self, device: Arc<dyn BlockDevice>, has_pax: bool) -> Result<OpenedTar, Fault> {
+    fn finish(
+        mut self,
+        device: Arc<dyn BlockDevice>,
+        carries: Carries,
+    ) -> Result<OpenedTar, Fault> {
         // A link may stand before what it links to.
         let mut links = Vec::new();
         for link in std::mem::take(&mut self.links) {
@@ -168,7 +173,6 @@ impl Builder {
             }
         }
         self.index.count_links();
-        let carries = Carries { xattrs: has_pax, ..Carries::ALL };
         let mut filesystem = TarFilesystem { index: self.index, device, carries };
         resolve_acls(&mut filesystem, &self.acls);
         Ok(OpenedTar { filesystem, gaps: self.gaps, links })

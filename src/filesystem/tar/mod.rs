@@ -26,12 +26,13 @@ mod stream;
 pub use decompress::{Compression, RATIO_GRACE, UnpackLimits};
 pub use member::EndMark;
 
-use super::index::{Index, Shape};
-use super::{Carries, DirectoryEntry, Filesystem, Listing, Metadata, Node};
+use super::index::Index;
+use super::{Carries, Filesystem, Listing, Metadata, Node};
 use crate::block::BlockDevice;
 use crate::model::{Fault, FileKind, Gap, TreePath, Xattr};
 use member::Data;
 use sparse::Extent;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
@@ -44,11 +45,14 @@ pub struct TarOptions {
     pub limits: UnpackLimits,
     /// Whether it must end with its mark.
     pub end_mark: EndMark,
+    /// What its writer is known to carry. Otherwise extended attributes count as carried where the
+    /// archive has extended headers at all.
+    pub carries: Option<Carries>,
 }
 
 impl Default for TarOptions {
     fn default() -> Self {
-        Self { limits: UnpackLimits::default(), end_mark: EndMark::Required }
+        Self { limits: UnpackLimits::default(), end_mark: EndMark::Required, carries: None }
     }
 }
 
@@ -112,11 +116,11 @@ impl fmt::Debug for TarFilesystem {
 }
 
 impl TarFilesystem {
-    /// Whether a directory is only there because members lie below it: nothing says what its
-    /// owner and mode are.
+    /// The nodes of directories that are only there because members lie below them: nothing says
+    /// what their owners and modes are.
     #[must_use]
-    pub fn is_implied(&self, node: &Node) -> bool {
-        self.index.of(node).is_ok_and(|inode| inode.is_implied)
+    pub fn implied_directories(&self) -> BTreeSet<u64> {
+        self.index.implied().map(|number| number as u64).collect()
     }
 
     /// The whole archive, not compressed.
@@ -157,19 +161,11 @@ impl Filesystem for TarFilesystem {
     }
 
     fn read_directory(&self, node: &Node) -> Result<Listing, Fault> {
-        let number = usize::try_from(node.number).unwrap_or(usize::MAX);
-        let names = self.index.names(number)?.iter();
-        let entries = names.map(|(name, number)| DirectoryEntry {
-            name: name.clone(),
-            node: Node::new(*number as u64),
-        });
-        Ok(Listing { entries: entries.collect(), faults: Vec::new() })
+        self.index.listing(node)
     }
 
     fn lookup(&self, directory: &Node, name: &[u8]) -> Result<Option<Node>, Fault> {
-        let number = usize::try_from(directory.number).unwrap_or(usize::MAX);
-        let found = self.index.names(number)?.get(name);
-        Ok(found.map(|number| Node::new(*number as u64)))
+        self.index.lookup(directory, name)
     }
 
     fn read_at(&self, node: &Node, offset: u64, buffer: &mut [u8]) -> Result<usize, Fault> {
@@ -204,10 +200,7 @@ impl Filesystem for TarFilesystem {
     }
 
     fn read_link(&self, node: &Node) -> Result<Vec<u8>, Fault> {
-        match &self.index.of(node)?.shape {
-            Shape::Symlink(target) => Ok(target.to_vec()),
-            _ => Err(Fault::damaged(format!("inode {} is no symbolic link", node.number))),
-        }
+        self.index.link_target(node)
     }
 
     fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>, Fault> {
