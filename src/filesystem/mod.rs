@@ -6,7 +6,9 @@
 
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod bytes;
 pub mod directory;
+pub mod ext4;
 mod index;
 pub mod memory;
 pub mod overlay;

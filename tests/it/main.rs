@@ -11,4 +11,5 @@
 
 mod archives;
 mod dpkg;
+mod ext4_oracle;
 mod house;

@@ -1,0 +1,127 @@
+//! The journal (JBD2), replayed in memory: which blocks of the file system are newer in it.
+//!
+//! Follows `Documentation/filesystems/ext4/journal.rst` and `fs/jbd2/recovery.c`: transactions are
+//! taken from the first that is not checkpointed up to the last whose commit block is whole; a
+//! revoked block is not taken from the revoking transaction and those before it. Versions 1 to 3
+//! of the checksums, 64-bit numbers and escaped blocks are read.
+//!
+//! An external journal that is needed, a damaged journal and fast commits, which are small changes
+//! instead of blocks, are not replayed; the tree is shown as it is without them and the root's
+//! listing has the fault that says so.
+
+mod fast_commit;
+mod log;
+mod transaction;
+
+use super::superblock::incompat;
+use super::volume::{JournalBlock, Overlay, Volume};
+use crate::model::Fault;
+use log::Log;
+use std::collections::HashMap;
+use transaction::{Tag, Transaction};
+
+/// What every block of the journal's own begins with, big endian.
+pub const MAGIC: u32 = 0xc03b_3998;
+
+/// Blocks that transactions revoked are kept in memory; a journal of 1 GiB has fewer.
+const MAX_REVOKED: usize = 4 << 20;
+
+/// What the journal changes, and what of it could not be had.
+#[derive(Debug, Default)]
+pub struct Replay {
+    /// Newer blocks.
+    pub overlay: Overlay,
+    /// What the tree lacks.
+    pub faults: Vec<Fault>,
+}
+
+/// Replays the journal where the file system was not unmounted.
+pub fn replay(volume: &Volume) -> Replay {
+    let superblock = &volume.superblock;
+    if !superblock.has_journal() || !superblock.has(incompat::RECOVER) {
+        return Replay::default();
+    }
+    let outcome = if superblock.journal_inode == 0 {
+        Err(Fault::unsupported("it lies on another device"))
+    } else {
+        replay_log(volume)
+    };
+    outcome.unwrap_or_else(|fault| Replay {
+        overlay: Overlay::new(),
+        faults: vec![fault.within(
+            "the journal holds changes that could not be replayed, the tree is shown without them",
+        )],
+    })
+}
+
+fn replay_log(volume: &Volume) -> Result<Replay, Fault> {
+    let log = Log::open(volume)?;
+    if log.start == 0 {
+        return Ok(Replay::default());
+    }
+    let scan = transaction::scan(&log)?;
+    let mut replay = Replay::default();
+    let revoked = revoked(&scan.transactions)?;
+    for transaction in &scan.transactions {
+        for tag in &transaction.tags {
+            let newer = revoked
+                .get(&tag.block)
+                .is_none_or(|revoking| is_after(transaction.sequence, *revoking));
+            if newer && let Err(fault) = apply(&log, transaction.sequence, tag, &mut replay.overlay)
+            {
+                replay.faults.push(fault.within("journal"));
+            }
+        }
+    }
+    replay.faults.extend(scan.fault.map(|fault| fault.within("journal")));
+    replay.faults.extend(fast_commit::fault(&log, scan.next_sequence));
+    Ok(replay)
+}
+
+/// The last transaction that revoked each block.
+fn revoked(transactions: &[Transaction]) -> Result<HashMap<u64, u32>, Fault> {
+    let mut revoked = HashMap::new();
+    for transaction in transactions {
+        for block in &transaction.revoked {
+            revoked.insert(*block, transaction.sequence);
+            if revoked.len() > MAX_REVOKED {
+                return Err(Fault::limit(format!("more than {MAX_REVOKED} revoked blocks")));
+            }
+        }
+    }
+    Ok(revoked)
+}
+
+/// Whether sequence number `one` comes after `other`; they wrap.
+const fn is_after(one: u32, other: u32) -> bool {
+    one.wrapping_sub(other).cast_signed() > 0
+}
+
+fn apply(log: &Log<'_>, sequence: u32, tag: &Tag, overlay: &mut Overlay) -> Result<(), Fault> {
+    let place = || format!("block {} in transaction {sequence}", tag.block);
+    log.volume.check_blocks(tag.block, 1).map_err(|fault| fault.within(place()))?;
+    let block = log.physical(tag.position)?;
+    if let Some(expected) = tag.checksum {
+        let bytes = log.read(tag.position)?;
+        let computed = log.data_checksum(sequence, &bytes);
+        if computed != expected {
+            return Err(Fault::damaged(format!(
+                "its checksum is {expected:#x}, its bytes have {computed:#x}"
+            ))
+            .within(place()));
+        }
+    }
+    overlay.insert(tag.block, JournalBlock { block, escaped: tag.escaped });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequence_numbers_wrap() {
+        assert!(is_after(2, 1) && !is_after(1, 1) && !is_after(1, 2));
+        assert!(is_after(1, u32::MAX) && !is_after(u32::MAX, 1));
+    }
+}

@@ -1,0 +1,102 @@
+//! Which blocks a file has, by the pointers of ext2 and ext3, and the one face of both ways.
+//!
+//! Twelve pointers stand in the inode, then one to a block of pointers, one to a block of those,
+//! and one to a block of those; 0 is a hole, at every level.
+
+use super::extents;
+use super::inode::{Inode, flags};
+use super::volume::Volume;
+use crate::filesystem::bytes::{le32, to_usize};
+use crate::model::Fault;
+
+const DIRECT: u64 = 12;
+const POINTER_LENGTH: usize = 4;
+
+/// Consecutive blocks of a file that lie together or are a hole together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The first block on the device; `None` for a hole and for what was never written.
+    pub first: Option<u64>,
+    /// How many, at least one.
+    pub blocks: u64,
+}
+
+impl Run {
+    /// A hole.
+    pub const fn hole(blocks: u64) -> Self {
+        Self { first: None, blocks }
+    }
+}
+
+/// Consecutive runs from logical block `from` on: as many as one leaf knows, at least one. The
+/// last may reach beyond the end of the file.
+pub fn runs(volume: &Volume, inode: &Inode, from: u64) -> Result<Vec<Run>, Fault> {
+    if inode.has(flags::EXTENTS) {
+        return extents::runs(volume, inode, from);
+    }
+    pointer_runs(volume, inode, from)
+}
+
+fn pointer_runs(volume: &Volume, inode: &Inode, from: u64) -> Result<Vec<Run>, Fault> {
+    let area = inode.block_area()?;
+    if from < DIRECT {
+        let direct = area.get(..to_usize(DIRECT)?.saturating_mul(POINTER_LENGTH));
+        return collect(volume, direct.unwrap_or_default(), from);
+    }
+    let per_block = u64::from(volume.superblock.block_size / 4);
+    let mut start = DIRECT;
+    let mut span = per_block;
+    for level in 0..3_u32 {
+        let offset = from.saturating_sub(start);
+        if offset < span {
+            let at = to_usize(DIRECT)?.saturating_add(to_usize(level)?);
+            let top = le32(area, at.saturating_mul(POINTER_LENGTH))?;
+            return descend(volume, top, offset, span, per_block);
+        }
+        start = start.saturating_add(span);
+        span = span.saturating_mul(per_block);
+    }
+    Ok(vec![Run::hole(u64::MAX.saturating_sub(from))])
+}
+
+/// Goes down from a pointer whose subtree covers `span` blocks to the leaf that knows `offset`.
+fn descend(
+    volume: &Volume,
+    mut pointer: u32,
+    mut offset: u64,
+    mut span: u64,
+    per_block: u64,
+) -> Result<Vec<Run>, Fault> {
+    loop {
+        if pointer == 0 {
+            return Ok(vec![Run::hole(span.saturating_sub(offset))]);
+        }
+        let block = volume.block(pointer.into())?;
+        span = span.checked_div(per_block).unwrap_or(0).max(1);
+        if span == 1 {
+            return collect(volume, &block, offset);
+        }
+        let index = to_usize(offset.checked_div(span).unwrap_or(0))?;
+        pointer = le32(&block, index.saturating_mul(POINTER_LENGTH))?;
+        offset = offset.checked_rem(span).unwrap_or(0);
+    }
+}
+
+/// Pointers from index `from` on, neighbours joined.
+fn collect(volume: &Volume, pointers: &[u8], from: u64) -> Result<Vec<Run>, Fault> {
+    let mut runs: Vec<Run> = Vec::new();
+    for bytes in pointers.chunks_exact(POINTER_LENGTH).skip(to_usize(from)?) {
+        let pointer = u64::from(le32(bytes, 0)?);
+        let first = (pointer != 0).then_some(pointer);
+        if let Some(block) = first {
+            volume.check_blocks(block, 1)?;
+        }
+        match runs.last_mut() {
+            Some(last) if last.first.map(|block| block.saturating_add(last.blocks)) == first => {
+                last.blocks = last.blocks.saturating_add(1);
+            }
+            _ => runs.push(Run { first, blocks: 1 }),
+        }
+    }
+    Ok(runs)
+}
