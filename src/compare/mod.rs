@@ -15,17 +15,9 @@ mod oracle;
 mod records;
 mod tree;
 
-use crate::model::{Change, Fault, Gap, Header, Manifest, TreeSource};
+pub use crate::model::Side;
+use crate::model::{Change, Fault, Gap, Header};
 use std::collections::BTreeSet;
-
-/// One of the two that are compared. Sections with equal ids on both sides may be left empty.
-#[derive(Clone, Copy)]
-pub struct Side<'a> {
-    /// What was recorded.
-    pub manifest: &'a Manifest,
-    /// Where its trees are.
-    pub source: &'a dyn TreeSource,
-}
 
 /// All differences, and what could not be compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

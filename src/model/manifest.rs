@@ -1,6 +1,6 @@
 //! A manifest: everything that a scan recorded of a target.
 
-use super::{Entry, ManifestId, Records, SetId, ShippedId, Timestamp, TreePath};
+use super::{Entry, ManifestId, Records, SetId, ShippedId, Timestamp, TreePath, TreeSource};
 
 /// A part that was left out on purpose, visibly: a pseudo file system, a network mount, the
 /// store itself. Unlike a gap it does not make an answer incomplete.
@@ -76,4 +76,14 @@ impl Manifest {
     pub fn id(&self) -> ManifestId {
         self.header.id()
     }
+}
+
+/// One of two manifests that are compared. Sections with equal ids on both sides may be left
+/// empty.
+#[derive(Clone, Copy)]
+pub struct Side<'a> {
+    /// What was recorded.
+    pub manifest: &'a Manifest,
+    /// Where its trees are.
+    pub source: &'a dyn TreeSource,
 }

@@ -36,7 +36,7 @@ pub use fault::{Fault, FaultKind};
 pub use finding::{
     Disposition, DriftReport, Finding, JudgedChange, ManifestSummary, Outcome, Severity,
 };
-pub use manifest::{HardLinks, Header, Manifest, Omission, Sections};
+pub use manifest::{HardLinks, Header, Manifest, Omission, Sections, Side};
 pub use package::{Package, PackageKey};
 pub use path::{Name, TreePath};
 pub use records::{Gap, Records, Stage};

@@ -1,0 +1,239 @@
+//! Changes that are drift, grouped into what a person looks at: one thing, one finding.
+//!
+//! What matters much stands alone. Of the rest, what a package owns and does not match is one
+//! finding for the package, what came or went with a directory is one for the directory, and what
+//! one rule says of several names of a directory is one for both.
+
+use super::judge::Policies;
+use super::{matcher, title};
+use crate::model::{
+    Cause, Change, ChangeKind, Disposition, FileKind, Finding, JudgedChange, PackageKey, Severity,
+    Subject, TreePath,
+};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// From here on a change of a path has a finding of its own.
+const ALONE: Severity = Severity::Medium;
+
+/// Hexadecimal digits of a fingerprint: 128 bits.
+const FINGERPRINT_DIGITS: usize = 32;
+
+/// What belongs together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Group {
+    /// By its position among the changes.
+    Alone(usize),
+    /// What a package owns and does not match.
+    Residue(PackageKey),
+    /// All that came or went with a directory.
+    Whole(TreePath, ChangeKind),
+    /// What one rule says of several names of one directory.
+    Together(TreePath, String, ChangeKind),
+}
+
+struct Member<'a> {
+    judged: &'a JudgedChange,
+    rule: String,
+    severity: Severity,
+    label: Option<&'a str>,
+    became: Option<&'a str>,
+}
+
+/// The findings of all changes that are drift, in the order of their first change.
+pub(super) fn make(changes: &[JudgedChange], policies: &Policies) -> Vec<Finding> {
+    let mut groups: BTreeMap<Group, (usize, Vec<Member<'_>>)> = BTreeMap::new();
+    let mut top: Option<(TreePath, ChangeKind)> = None;
+    for (index, judged) in changes.iter().enumerate() {
+        follow(&mut top, &judged.change);
+        if judged.disposition != Disposition::Drift {
+            continue;
+        }
+        let member = member(judged, policies);
+        let group = group(index, &member, top.as_ref());
+        groups.entry(group).or_insert_with(|| (index, Vec::new())).1.push(member);
+    }
+    let mut made: Vec<(usize, Finding)> = groups
+        .into_iter()
+        .map(|(group, (first, members))| (first, one(&group, &members)))
+        .collect();
+    made.sort_by_key(|(first, _)| *first);
+    made.into_iter().map(|(_, finding)| finding).collect()
+}
+
+/// Most severe first, and numbered.
+pub(super) fn order(findings: &mut [Finding]) {
+    findings.sort_by_key(|one| std::cmp::Reverse(one.severity));
+    for (index, finding) in findings.iter_mut().enumerate() {
+        finding.id = format!("F{}", index.saturating_add(1));
+    }
+}
+
+/// A finding about an entry of a policy rather than about a change.
+pub(super) fn about_policy(rule: &str, title: String) -> Finding {
+    let mut finding = Finding {
+        id: String::new(),
+        rule: rule.to_owned(),
+        severity: Severity::Info,
+        title,
+        subjects: Vec::new(),
+        causes: Vec::new(),
+        fingerprint: String::new(),
+    };
+    finding.fingerprint = digest(&format!("{rule}\n{}", finding.title));
+    finding
+}
+
+/// Keeps track of the topmost directory that came or went as a whole.
+fn follow(top: &mut Option<(TreePath, ChangeKind)>, change: &Change) {
+    let Subject::Path(path) = &change.subject else { return };
+    if top.as_ref().is_some_and(|(above, _)| path.is_at_or_below(above)) {
+        return;
+    }
+    let whole =
+        change.kind != ChangeKind::Modified && matcher::kind(change) == Some(FileKind::Directory);
+    *top = whole.then(|| (path.clone(), change.kind));
+}
+
+fn member<'a>(judged: &'a JudgedChange, policies: &'a Policies) -> Member<'a> {
+    match policies.severity(judged) {
+        Some(rule) => Member {
+            judged,
+            rule: rule.id.clone(),
+            severity: rule.severity,
+            label: rule.label.as_deref(),
+            became: rule.became.as_deref(),
+        },
+        None => Member {
+            judged,
+            rule: default_rule(judged).to_owned(),
+            severity: Severity::Low,
+            label: None,
+            became: None,
+        },
+    }
+}
+
+fn default_rule(judged: &JudgedChange) -> &'static str {
+    match (&judged.change.subject, judged.change.kind) {
+        (Subject::Package(_), _) => "package",
+        (Subject::Fact { .. }, _) => "fact",
+        (Subject::Path(_), ChangeKind::Added) => "path-added",
+        (Subject::Path(_), ChangeKind::Removed) => "path-removed",
+        (Subject::Path(_), ChangeKind::Modified) => "path-modified",
+    }
+}
+
+fn group(index: usize, member: &Member<'_>, top: Option<&(TreePath, ChangeKind)>) -> Group {
+    let Subject::Path(path) = &member.judged.change.subject else { return Group::Alone(index) };
+    if let Some(package) = &member.judged.package
+        && member.severity <= ALONE
+    {
+        return Group::Residue(package.clone());
+    }
+    if member.severity >= ALONE {
+        return Group::Alone(index);
+    }
+    match (top, path.parent()) {
+        (Some((above, kind)), _) if path.is_at_or_below(above) => {
+            Group::Whole(above.clone(), *kind)
+        }
+        (_, Some(parent)) => {
+            Group::Together(parent, member.rule.clone(), member.judged.change.kind)
+        }
+        (_, None) => Group::Alone(index),
+    }
+}
+
+fn one(group: &Group, members: &[Member<'_>]) -> Finding {
+    // The most severe, the first among equals, speaks for all.
+    let mut lead = 0;
+    for (index, member) in members.iter().enumerate() {
+        if members.get(lead).is_none_or(|best| member.severity > best.severity) {
+            lead = index;
+        }
+    }
+    let (rule, severity) = members
+        .get(lead)
+        .map_or((String::new(), Severity::Info), |one| (one.rule.clone(), one.severity));
+    Finding {
+        id: String::new(),
+        title: headline(group, members, lead),
+        subjects: members.iter().map(|one| one.judged.change.subject.clone()).collect(),
+        causes: causes(members),
+        fingerprint: fingerprint(&rule, members),
+        rule,
+        severity,
+    }
+}
+
+fn headline(group: &Group, members: &[Member<'_>], lead: usize) -> String {
+    let single = |index: usize| {
+        let member = members.get(index)?;
+        Some(title::single(member.judged, member.label, member.became))
+    };
+    let others = members.len().saturating_sub(1);
+    let many = others > 0;
+    match group {
+        Group::Residue(key) if many => {
+            let first = single(lead).unwrap_or_default();
+            format!("{} files of {key} do not match their package; {first}", members.len())
+        }
+        Group::Whole(path, kind) if many => {
+            let noun = if others == 1 { "path" } else { "paths" };
+            format!("directory {}: {path} with {others} {noun} below", kind.as_str())
+        }
+        Group::Together(path, _, kind) if many => {
+            let label = members.get(lead).and_then(|one| one.label).unwrap_or("path");
+            let names: Vec<String> = members.iter().take(3).map(name).collect();
+            let more = if members.len() > names.len() { ", …" } else { "" };
+            let (count, kind) = (members.len(), kind.as_str());
+            format!("{label}: {count} {kind} in {path} ({}{more})", names.join(", "))
+        }
+        _ => single(lead).unwrap_or_default(),
+    }
+}
+
+fn name(member: &Member<'_>) -> String {
+    match &member.judged.change.subject {
+        Subject::Path(path) => path
+            .file_name()
+            .map_or_else(|| "/".into(), |name| crate::model::path::Escaped(name).to_string()),
+        other => other.to_string(),
+    }
+}
+
+/// Of all members, each once, strongest first.
+fn causes(members: &[Member<'_>]) -> Vec<Cause> {
+    let mut all: Vec<Cause> = Vec::new();
+    for cause in members.iter().flat_map(|member| &member.judged.causes) {
+        let known =
+            all.iter_mut().find(|one| (one.kind, &one.detail) == (cause.kind, &cause.detail));
+        match known {
+            Some(known) if known.confidence >= cause.confidence => {}
+            Some(known) => *known = cause.clone(),
+            None => all.push(cause.clone()),
+        }
+    }
+    all.sort_by_key(|one| std::cmp::Reverse(one.confidence));
+    all
+}
+
+/// Of the rule, what it is about and how that is now: the same in every run that finds the same.
+fn fingerprint(rule: &str, members: &[Member<'_>]) -> String {
+    let mut text = rule.to_owned();
+    for member in members {
+        let change = &member.judged.change;
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "\n{}\t{}", change.kind.as_str(), change.subject);
+        for attribute in &change.attributes {
+            let _ = write!(text, "\t{}={:?}", attribute.name, attribute.after);
+        }
+    }
+    digest(&text)
+}
+
+fn digest(text: &str) -> String {
+    let digits = crate::model::ContentDigest::of(text.as_bytes()).to_string();
+    digits.chars().take(FINGERPRINT_DIGITS).collect()
+}

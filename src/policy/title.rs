@@ -1,0 +1,154 @@
+//! Titles: one concrete line that a person understands without opening anything.
+
+use crate::model::path::Escaped;
+use crate::model::{
+    Attribute, AttributeValue, Change, ChangeKind, FileKind, JudgedChange, Subject,
+};
+
+/// Longer values are cut in titles; reports have them in full.
+const MAX_VALUE: usize = 60;
+/// More attributes than this are counted in titles.
+const MAX_ATTRIBUTES: usize = 3;
+
+/// A value as titles and patterns show it. Modes are four octal digits; bytes are escaped.
+pub(super) fn value(value: &AttributeValue) -> String {
+    match value {
+        AttributeValue::Kind(kind) => kind.to_string(),
+        AttributeValue::Mode(mode) => format!("{mode:04o}"),
+        AttributeValue::Number(number) => number.to_string(),
+        AttributeValue::Digest(Some(digest)) => digest.short(),
+        AttributeValue::Digest(None) => "unread".into(),
+        AttributeValue::Bytes(bytes) => Escaped(bytes).to_string(),
+        AttributeValue::Device(device) => device.to_string(),
+        AttributeValue::Text(text) => Escaped(text.as_bytes()).to_string(),
+    }
+}
+
+fn short(side: Option<&AttributeValue>) -> String {
+    let text = side.map_or_else(|| "none".into(), value);
+    if text.chars().count() <= MAX_VALUE {
+        return text;
+    }
+    text.chars().take(MAX_VALUE).chain(['…']).collect()
+}
+
+/// The title of a finding about one change. `label` names the thing where a rule knows better than
+/// its kind; `became` says what a change of mode made of it.
+pub(super) fn single(judged: &JudgedChange, label: Option<&str>, became: Option<&str>) -> String {
+    let change = &judged.change;
+    match &change.subject {
+        Subject::Path(path) => {
+            let remark = judged.note.as_ref().map_or_else(String::new, |note| format!(": {note}"));
+            match (change.kind, became, change.attribute("mode")) {
+                (ChangeKind::Modified, Some(became), Some(mode)) => {
+                    format!("{path} became {became}: {}", sides(mode))
+                }
+                (ChangeKind::Modified, ..) => {
+                    let label = label.map_or_else(String::new, |label| format!("{label} "));
+                    format!("{label}changed: {path} ({}){remark}", attributes(change))
+                }
+                (kind, ..) => {
+                    let label = label.unwrap_or_else(|| kind_word(change));
+                    let detail = detail(change);
+                    format!("{label} {}: {path}{detail}{remark}", kind.as_str())
+                }
+            }
+        }
+        Subject::Package(_) => package(judged),
+        Subject::Fact { scope, key } => {
+            let name = Escaped(key.as_bytes());
+            let scope = label.unwrap_or(scope);
+            match change.kind {
+                ChangeKind::Modified => format!("{scope}: {name} changed: {}", attributes(change)),
+                kind => format!("{scope}: {name} {}{}", kind.as_str(), fact_detail(change)),
+            }
+        }
+    }
+}
+
+fn package(judged: &JudgedChange) -> String {
+    let change = &judged.change;
+    let Subject::Package(key) = &change.subject else { return String::new() };
+    let remark = judged.note.as_ref().map_or_else(String::new, |note| format!(": {note}"));
+    let version = change.attribute("version");
+    match (change.kind, version) {
+        (ChangeKind::Modified, _) => {
+            format!("package {} {key} changed: {}{remark}", key.manager, attributes(change))
+        }
+        (kind, version) => {
+            let side = version.and_then(|v| v.after.as_ref().or(v.before.as_ref()));
+            let (manager, kind) = (&key.manager, kind.as_str());
+            format!("package {manager} {key} {kind}: {}{remark}", short(side))
+        }
+    }
+}
+
+/// `0644 -> 0666`.
+fn sides(attribute: &Attribute) -> String {
+    format!("{} -> {}", short(attribute.before.as_ref()), short(attribute.after.as_ref()))
+}
+
+/// What differs, the most telling first; bytes that differ are `content`, for nobody reads digests.
+fn attributes(change: &Change) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    for attribute in &change.attributes {
+        match attribute.name.as_str() {
+            "size" if change.attribute("digest").is_some() => {}
+            "digest" => shown.insert(0, content(change)),
+            name if name.starts_with("xattr:") => {
+                shown.push(name.trim_start_matches("xattr:").to_owned());
+            }
+            name => shown.push(format!("{name} {}", sides(attribute))),
+        }
+    }
+    let more = shown.len().saturating_sub(MAX_ATTRIBUTES);
+    shown.truncate(MAX_ATTRIBUTES);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", shown.join(", "))
+}
+
+fn content(change: &Change) -> String {
+    let Some(size) = change.attribute("size") else { return "content".into() };
+    match (&size.before, &size.after) {
+        (Some(AttributeValue::Number(before)), Some(AttributeValue::Number(after))) => {
+            format!("content, {before} -> {after} bytes")
+        }
+        _ => "content".into(),
+    }
+}
+
+/// Owner and mode of what is new, in parentheses; a link's target.
+fn detail(change: &Change) -> String {
+    if change.kind == ChangeKind::Removed {
+        return String::new();
+    }
+    let side = |name: &str| change.attribute(name).and_then(|attribute| attribute.after.as_ref());
+    if let Some(target) = side("target") {
+        return format!(" -> {}", short(Some(target)));
+    }
+    let owner = side("uid").map(|uid| match uid {
+        AttributeValue::Number(0) => "root".to_owned(),
+        uid => format!("uid {}", value(uid)),
+    });
+    let mode = side("mode").map(|mode| match mode {
+        AttributeValue::Mode(mode) if *mode > 0o777 => format!("{mode:05o}"),
+        mode => value(mode),
+    });
+    let parts: Vec<String> = owner.into_iter().chain(mode).collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
+
+fn fact_detail(change: &Change) -> String {
+    let shown: Vec<String> = change
+        .attributes
+        .iter()
+        .take(MAX_ATTRIBUTES)
+        .map(|one| format!("{} {}", one.name, short(one.after.as_ref().or(one.before.as_ref()))))
+        .collect();
+    if shown.is_empty() { String::new() } else { format!(" ({})", shown.join(", ")) }
+}
+
+/// `file`, `directory`, `symlink`, …
+pub(super) fn kind_word(change: &Change) -> &'static str {
+    super::matcher::kind(change).map_or("path", FileKind::as_str)
+}
