@@ -27,6 +27,11 @@ pub struct Image {
 }
 
 impl Image {
+    /// The part of a file from `start` to `end`.
+    pub fn part(path: &Path, start: u64, end: u64) -> Self {
+        Self { file: File::open(path).unwrap(), start, length: end - start }
+    }
+
     /// The whole file.
     pub fn open(path: &Path) -> Self {
         let file = File::open(path).unwrap();
@@ -50,7 +55,7 @@ impl BlockDevice for Image {
     }
 }
 
-fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
+pub fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
     let output = Command::new(program).args(arguments).env("LC_ALL", "C").output();
     let output = output.map_err(|error| format!("{program}: {error}"))?;
     if !output.status.success() {
@@ -61,7 +66,7 @@ fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
 }
 
 /// Why images cannot be mounted here; `None` where they can.
-fn cannot_mount() -> Option<&'static str> {
+pub fn cannot_mount() -> Option<&'static str> {
     if !rustix::process::geteuid().is_root() {
         return Some("loop mounts need root");
     }
@@ -72,10 +77,10 @@ fn cannot_mount() -> Option<&'static str> {
 }
 
 /// A loop mount, undone when it goes.
-struct Mount(PathBuf);
+pub struct Mount(pub PathBuf);
 
 impl Mount {
-    fn new(image: &Path, at: &Path, options: &str) -> Result<Self, String> {
+    pub fn new(image: &Path, at: &Path, options: &str) -> Result<Self, String> {
         fs::create_dir_all(at).unwrap();
         let options = format!("loop,{options}");
         run("mount", &["-t", "ext4", "-o", &options, text(image), text(at)])?;
@@ -89,11 +94,11 @@ impl Drop for Mount {
     }
 }
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-fn make_image(folder: &Path, megabytes: u64, arguments: &[&str]) -> PathBuf {
+pub fn make_image(folder: &Path, megabytes: u64, arguments: &[&str]) -> PathBuf {
     let image = folder.join("image");
     File::create(&image).unwrap().set_len(megabytes << 20).unwrap();
     let (program, rest) = arguments.split_first().unwrap();
@@ -127,7 +132,7 @@ fn acl() -> Vec<u8> {
 }
 
 /// What a tree can have that a reader gets wrong.
-fn fill(top: &Path, names: usize, large_xattrs: bool) {
+pub fn fill(top: &Path, names: usize, large_xattrs: bool) {
     for (index, length) in [0, 1, 59, 60, 61, 130, 1000, 4095, 4096, 70_000].into_iter().enumerate()
     {
         let bytes: Vec<u8> = (0..=250).cycle().take(length).collect();
@@ -185,7 +190,7 @@ fn fill_special(top: &Path) {
     fs::hard_link(top.join("file-6"), top.join("hard-2")).unwrap();
 }
 
-fn fill_directories(top: &Path, names: usize) {
+pub fn fill_directories(top: &Path, names: usize) {
     let many = top.join("many");
     fs::create_dir(&many).unwrap();
     for index in 0..names {
@@ -235,7 +240,7 @@ fn fill_xattrs(top: &Path, large: bool) {
 
 /// Which attributes a reference has exactly.
 #[derive(Clone, Copy, PartialEq)]
-enum Exactness {
+pub enum Exactness {
     /// A mount of the same image.
     Same,
     /// The tree that mke2fs copied: other inodes, sizes of directories and times.
@@ -243,7 +248,7 @@ enum Exactness {
 }
 
 /// Compares everything below a node with what lies at `path`; returns how many entries.
-fn compare(ours: &Ext4, node: &Node, path: &Path, exactness: Exactness) -> usize {
+pub fn compare(ours: &Ext4, node: &Node, path: &Path, exactness: Exactness) -> usize {
     let metadata = ours.metadata(node).unwrap();
     let theirs = fs::symlink_metadata(path).unwrap();
     let place = path.display();

@@ -11,5 +11,6 @@
 
 mod archives;
 mod dpkg;
+mod ext4_journal;
 mod ext4_oracle;
 mod house;
