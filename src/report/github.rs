@@ -4,7 +4,9 @@
 //! `%`, CR and LF; properties `:` and `,` as well.
 
 use super::View;
+use super::pins::{self, Pins};
 use super::sheet::{Place, Row, Sheet};
+use crate::model::path::Escaped;
 use crate::model::{DriftReport, Severity};
 use std::io::{self, Write};
 
@@ -14,8 +16,13 @@ pub(super) fn drift(report: &DriftReport, _: &View, out: &mut dyn Write) -> io::
     write(&Sheet::of_drift(report), out)
 }
 
+/// Writes an audit of build files.
+pub(super) fn pins(pins: &Pins<'_>, _: &View, out: &mut dyn Write) -> io::Result<()> {
+    write(&pins::sheet(pins), out)
+}
+
 /// Writes any sheet.
-pub(super) fn write(sheet: &Sheet, out: &mut dyn Write) -> io::Result<()> {
+fn write(sheet: &Sheet, out: &mut dyn Write) -> io::Result<()> {
     for row in &sheet.rows {
         let command = match row.severity {
             Severity::Critical | Severity::High => "error",
@@ -42,7 +49,10 @@ fn place(row: &Row) -> String {
     let Some(Place::File { path, region: Some(region) }) = row.places.first() else {
         return String::new();
     };
-    let file = property(&String::from_utf8_lossy(path));
+    let file = match std::str::from_utf8(path) {
+        Ok(plain) if !plain.chars().any(char::is_control) => property(plain),
+        _ => property(&Escaped(path).to_string()),
+    };
     let mut place = format!("file={file},line={},endLine={}", region.start_line, region.end_line);
     if region.start_line == region.end_line {
         // The last column is the last character's, not the one behind it.
@@ -70,7 +80,12 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::testing::{self, golden, render};
+    use crate::report::testing::{self, golden, render, render_pins};
+
+    #[test]
+    fn pins_as_github() {
+        golden("pins.github", &render_pins(pins, false, View::PLAIN));
+    }
 
     #[test]
     fn drift_as_annotations() {

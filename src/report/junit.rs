@@ -4,6 +4,7 @@
 //! No times and no host name are written: the same report gives the same bytes.
 
 use super::View;
+use super::pins::{self, Pins};
 use super::sheet::{Place, Row, Sheet};
 use crate::model::DriftReport;
 use std::fmt::{self, Display};
@@ -14,8 +15,13 @@ pub(super) fn drift(report: &DriftReport, _: &View, out: &mut dyn Write) -> io::
     write(&Sheet::of_drift(report), out)
 }
 
+/// Writes an audit of build files.
+pub(super) fn pins(pins: &Pins<'_>, _: &View, out: &mut dyn Write) -> io::Result<()> {
+    write(&pins::sheet(pins), out)
+}
+
 /// Writes any sheet as one test suite.
-pub(super) fn write(sheet: &Sheet, out: &mut dyn Write) -> io::Result<()> {
+fn write(sheet: &Sheet, out: &mut dyn Write) -> io::Result<()> {
     let failures = sheet.rows.len();
     let errors = sheet.gaps.len();
     let tests = (failures + errors).max(1);
@@ -43,14 +49,18 @@ pub(super) fn write(sheet: &Sheet, out: &mut dyn Write) -> io::Result<()> {
 
 fn failure(row: &Row, kind: &str, out: &mut dyn Write) -> io::Result<()> {
     let title = Xml(&row.title);
-    let rule = Xml(&row.rule);
+    let rule = match row.rule.strip_prefix(kind) {
+        Some(_) => row.rule.clone(),
+        None => format!("{kind}.{}", row.rule),
+    };
+    let rule = Xml(&rule);
     let details = row.details.join("\n");
     let mut place = String::new();
     if let Some(Place::File { path, region: Some(region) }) = row.places.first() {
         let path = String::from_utf8_lossy(path);
         place = format!(" file=\"{}\" line=\"{}\"", Xml(&path), region.start_line);
     }
-    writeln!(out, "    <testcase classname=\"{kind}.{rule}\" name=\"{title}\"{place}>")?;
+    writeln!(out, "    <testcase classname=\"{rule}\" name=\"{title}\"{place}>")?;
     writeln!(
         out,
         "      <failure type=\"{}\" message=\"{title}\">{}</failure>",
@@ -87,7 +97,12 @@ impl Display for Xml<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::testing::{self, golden, render};
+    use crate::report::testing::{self, golden, render, render_pins};
+
+    #[test]
+    fn pins_as_junit() {
+        golden("pins.junit", &render_pins(pins, false, View::PLAIN));
+    }
 
     #[test]
     fn drift_as_junit() {

@@ -4,9 +4,11 @@
 //! begin markup (CommonMark lets a backslash stand before any ASCII punctuation), and `@` and `#`
 //! are parted from what follows, so that a file name mentions nobody.
 
+use super::pins::{self, Pins};
 use super::story::{self, Group, Story};
 use super::{Verbosity, View, format};
 use crate::model::{Disposition, DriftReport, Finding, ManifestSummary};
+use crate::pins::UNKNOWN;
 use std::io::{self, Write};
 
 /// Subjects of one finding that are shown before "and N more".
@@ -139,6 +141,72 @@ fn listed(out: &mut dyn Write, report: &DriftReport, view: &View) -> io::Result<
     writeln!(out, "\n</details>")
 }
 
+/// Writes an audit of build files: a table for each file.
+pub(super) fn pins(pins: &Pins<'_>, view: &View, out: &mut dyn Write) -> io::Result<()> {
+    let report = pins.report;
+    writeln!(out, "# {}", text(&pins::headline(report)))?;
+    if view.verbosity == Verbosity::Quiet {
+        return Ok(());
+    }
+    let mut file = None;
+    for finding in &report.findings {
+        if file != Some(&finding.file) {
+            writeln!(out, "\n## {}", code(&format::escaped(&finding.file)))?;
+            writeln!(out, "\n| line | severity | held | required | rule | finding |")?;
+            writeln!(out, "|--:|---|---|---|---|---|")?;
+            file = Some(&finding.file);
+        }
+        writeln!(
+            out,
+            "| {} | {} | {} | {} | `{}` | {} |",
+            finding.start.line,
+            finding.severity,
+            finding.strength,
+            finding.required,
+            finding.rule,
+            text(&format::escaped(&finding.message)),
+        )?;
+    }
+    if pins.inventory {
+        writeln!(out, "\n## Inputs: {}", format::length(report.inputs.len()))?;
+        writeln!(out, "\n| held | required | ecosystem | input | version | where |")?;
+        writeln!(out, "|---|---|---|---|---|---|")?;
+        for judged in &report.inputs {
+            let input = &judged.input;
+            let clean = |plain: &str| {
+                let plain = plain.replace(UNKNOWN, "…");
+                if plain.is_empty() { String::new() } else { code(&format::escaped(&plain)) }
+            };
+            let place = format!("{}:{}", input.place.file, input.place.start.line);
+            writeln!(
+                out,
+                "| {} | {} | {} | {} | {} | {} |",
+                input.held(),
+                judged.required,
+                input.ecosystem,
+                clean(&input.subject),
+                clean(&input.requested),
+                clean(&place),
+            )?;
+        }
+    }
+    if !report.gaps.is_empty() {
+        writeln!(out, "\n## Could not be read: {}\n", format::count(report.gaps.len(), "part"))?;
+        for gap in &report.gaps {
+            let place = code(&pins::gap_place(gap));
+            writeln!(out, "- {place}: {}", text(&format::escaped(&gap.reason)))?;
+        }
+    }
+    let rules = pins::rules_of(report);
+    if !rules.is_empty() {
+        writeln!(out, "\n## What to do\n")?;
+        for rule in rules {
+            writeln!(out, "- `{}`: {}", rule.id, text(rule.fix))?;
+        }
+    }
+    Ok(())
+}
+
 /// A code span that also stands in a table cell. The text has no line breaks (it is escaped).
 pub(super) fn code(text: &str) -> String {
     let mut longest = 0_usize;
@@ -180,7 +248,7 @@ pub(super) fn text(plain: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::testing::{self, golden, render, render_as};
+    use crate::report::testing::{self, golden, render, render_as, render_pins};
 
     #[test]
     fn drift_as_markdown() {
@@ -188,6 +256,11 @@ mod tests {
         let all = View { all: true, ..View::PLAIN };
         let text = render_as(drift, &testing::drift(), all);
         assert!(text.contains("<details>"));
+    }
+
+    #[test]
+    fn pins_as_markdown() {
+        golden("pins.md", &render_pins(pins, true, View::PLAIN));
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! contract stands. Every text that comes from a target is escaped by the rules of the format that
 //! it is put into; the goldens under `snapshots/reports/` hold hostile names for that reason.
 //!
-//! To add a format: one file with functions of the types [`DriftFn`], [`ShowFn`] where it has a
+//! To add a format: one file with functions of the types [`DriftFn`], [`ShowFn`], [`PinsFn`] where it has a
 //! meaning for them, and a row in [`REPORTERS`].
 
 #![warn(clippy::indexing_slicing)]
@@ -21,6 +21,7 @@ mod html;
 mod json;
 mod junit;
 mod markdown;
+mod pins;
 mod sarif;
 mod sheet;
 mod show;
@@ -30,6 +31,7 @@ mod table;
 mod testing;
 pub mod xattr;
 
+pub use pins::{Pins, Sources};
 pub use show::{FileRow, Owners, Section, ShowReport, list_files};
 
 use crate::model::DriftReport;
@@ -70,6 +72,8 @@ impl View {
 pub type DriftFn = fn(&DriftReport, &View, &mut dyn Write) -> io::Result<()>;
 /// Writes a part of a manifest for `show`.
 pub type ShowFn = fn(&ShowReport<'_>, &View, &mut dyn Write) -> io::Result<()>;
+/// Writes the answer of `pins`.
+pub type PinsFn = fn(&Pins<'_>, &View, &mut dyn Write) -> io::Result<()>;
 
 /// One format. A command that the format has no meaning for has [`None`] and refuses it.
 pub struct Reporter {
@@ -81,6 +85,8 @@ pub struct Reporter {
     pub drift: Option<DriftFn>,
     /// For `show`.
     pub show: Option<ShowFn>,
+    /// For `pins`.
+    pub pins: Option<PinsFn>,
 }
 
 /// All formats; the first is the default.
@@ -90,48 +96,56 @@ pub const REPORTERS: &[Reporter] = &[
         summary: "for people at a terminal",
         drift: Some(table::drift::write),
         show: Some(table::show::write),
+        pins: Some(table::pins::write),
     },
     Reporter {
         name: "json",
         summary: "one JSON document: every change, stable schema",
         drift: Some(json::drift_v1::write),
         show: Some(json::show_v1::write),
+        pins: Some(json::pins_v1::write),
     },
     Reporter {
         name: "ndjson",
         summary: "one JSON object per line, each with its type",
         drift: Some(json::drift_v1::write_lines),
         show: Some(json::show_v1::write_lines),
+        pins: Some(json::pins_v1::write_lines),
     },
     Reporter {
         name: "markdown",
         summary: "for pull requests, tickets and job summaries",
         drift: Some(markdown::drift),
         show: None,
+        pins: Some(markdown::pins),
     },
     Reporter {
         name: "html",
         summary: "one page to attach, archive and filter",
         drift: Some(html::drift),
         show: None,
+        pins: None,
     },
     Reporter {
         name: "sarif",
         summary: "SARIF 2.1.0, for code scanning and editors",
         drift: Some(sarif::drift),
         show: None,
+        pins: Some(sarif::pins),
     },
     Reporter {
         name: "junit",
         summary: "JUnit XML, for test result pages",
         drift: Some(junit::drift),
         show: None,
+        pins: Some(junit::pins),
     },
     Reporter {
         name: "github",
         summary: "annotations of GitHub Actions",
         drift: Some(github::drift),
         show: None,
+        pins: Some(github::pins),
     },
 ];
 
@@ -166,6 +180,15 @@ mod tests {
                 out
             };
             assert_eq!(bytes(), bytes(), "{}", reporter.name);
+        }
+    }
+
+    #[test]
+    fn no_format_of_pins_lets_a_control_character_through() {
+        for write in REPORTERS.iter().filter_map(|reporter| reporter.pins) {
+            let text = testing::render_pins(write, true, View::PLAIN);
+            assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text}");
+            assert_eq!(text, testing::render_pins(write, true, View::PLAIN));
         }
     }
 

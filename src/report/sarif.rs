@@ -6,6 +6,7 @@
 //! those of a target hang below the base `TARGET`, those of build files below `SRCROOT`.
 
 use super::View;
+use super::pins::{self, Pins};
 use super::sheet::{Place, Region, Row, Sheet};
 use crate::model::{DriftReport, Severity};
 use serde_json::{Map, Value, json};
@@ -20,8 +21,13 @@ pub(super) fn drift(report: &DriftReport, _: &View, out: &mut dyn Write) -> io::
     write(&Sheet::of_drift(report), out)
 }
 
+/// Writes an audit of build files.
+pub(super) fn pins(pins: &Pins<'_>, _: &View, out: &mut dyn Write) -> io::Result<()> {
+    write(&pins::sheet(pins), out)
+}
+
 /// Writes any sheet as one run.
-pub(super) fn write(sheet: &Sheet, out: &mut dyn Write) -> io::Result<()> {
+fn write(sheet: &Sheet, out: &mut dyn Write) -> io::Result<()> {
     let base = if sheet.kind == "pins" { "SRCROOT" } else { "TARGET" };
     let rules: Vec<Value> = sheet
         .rules
@@ -170,7 +176,12 @@ fn relative_uri(path: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::testing::{self, golden, render};
+    use crate::report::testing::{self, golden, render, render_pins};
+
+    #[test]
+    fn pins_as_sarif() {
+        golden("pins.sarif", &render_pins(pins, false, View::PLAIN));
+    }
 
     #[test]
     fn drift_as_sarif() {

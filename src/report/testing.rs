@@ -9,6 +9,10 @@ use crate::model::{
     PackageKey, Records, Sections, SetId, Severity, ShippedId, ShippedTree, Stage, Subject,
     TimeCertainty, Timestamp, Tree, TreePath, TreeSource, Xattr,
 };
+use crate::pins::{
+    self, Ecosystem, Input, LineIndex, Origin, PinFinding, PinForm, PinGap, PinInput, PinReport,
+    Place, Strength,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -528,4 +532,82 @@ pub(super) fn tree() -> (Manifest, Trees) {
         .map(|(path, entries)| (ExactId::of(path), Arc::new(Tree { entries })))
         .collect();
     (manifest_of(entry("", directory(b"/"), 0o755), 5), Trees(trees))
+}
+
+/// The build file of [`render_pins`].
+const DOCKERFILE: &[u8] = b"FROM debian:12\n\tRUN apt-get install -y curl j\xff\x1b[31mq gr\xc3\xbcn\nADD http://example.org/tool.tgz /opt/\n";
+
+fn pin(word: &str, severity: Severity, rule: &'static str) -> PinFinding {
+    let start = DOCKERFILE.windows(word.len()).position(|part| part == word.as_bytes()).unwrap();
+    let end = start + word.len();
+    let index = LineIndex::new(DOCKERFILE);
+    PinFinding {
+        rule,
+        severity,
+        strength: Strength::None,
+        required: Strength::Exact,
+        file: "images/Dockerfile".to_owned(),
+        start: index.position(DOCKERFILE, start),
+        end: index.position(DOCKERFILE, end),
+        byte_range: (start, end),
+        carrier: "dockerfile",
+        ecosystem: "apt",
+        subject: word.to_owned(),
+        requested: String::new(),
+        message: format!("`{word}` has no version; policy asks for exact"),
+        fix: pins::rules::rule(rule).map(|rule| rule.fix.to_owned()),
+        form: Some(PinForm {
+            start_byte: start,
+            end_byte: end,
+            template: format!("{word}={{version}}"),
+        }),
+        origin: None,
+        fingerprint: ContentDigest::of(word.as_bytes()).short(),
+    }
+}
+
+fn pin_input(word: &str, version: &str) -> PinInput {
+    let finding = pin(word, Severity::Low, "pins/os-package");
+    let place = Place {
+        file: finding.file.as_str().into(),
+        start_byte: finding.byte_range.0,
+        end_byte: finding.byte_range.1,
+        start: finding.start,
+        end: finding.end,
+    };
+    let origin =
+        Origin { name: "ARG CURL".to_owned(), place: Some(place.clone()), overridable: true };
+    let input = Input {
+        carrier: "dockerfile",
+        origin: (!version.is_empty()).then_some(origin),
+        ..Input::new(Ecosystem::Apt, word, Strength::None, place).requesting(version)
+    };
+    PinInput { input, required: Strength::Exact, accepted: false }
+}
+
+/// What a reporter writes of an audit with hostile lines in it.
+pub(super) fn render_pins(write: super::PinsFn, inventory: bool, view: View) -> String {
+    let report = PinReport {
+        findings: vec![
+            pin("debian:12", Severity::High, "pins/image-ref"),
+            pin("curl", Severity::Medium, "pins/os-package"),
+            pin("gr\u{fc}n", Severity::Medium, "pins/os-package"),
+            pin("http://example.org/tool.tgz", Severity::Low, "pins/download"),
+        ],
+        inputs: vec![pin_input("curl", "7.*"), pin_input("gr\u{fc}n", "")],
+        gaps: vec![PinGap {
+            file: "a\u{1b}[2J/main.tf".to_owned(),
+            line: Some(3),
+            reason: "expected `}`".to_owned(),
+        }],
+        files_read: 2,
+        files_seen: 9,
+    };
+    let sources = |file: &str| (file == "images/Dockerfile").then(|| Arc::from(DOCKERFILE));
+    let curl = report.findings[1].fingerprint.clone();
+    let edits = BTreeMap::from([(curl, "curl=7.88.1-10".to_owned())]);
+    let pins = super::Pins { report: &report, sources: &sources, inventory, edits: &edits };
+    let mut out = Vec::new();
+    write(&pins, &view, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
 }

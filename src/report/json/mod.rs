@@ -5,6 +5,7 @@
 
 pub(super) mod drift_v1;
 mod parts;
+pub(super) mod pins_v1;
 #[cfg(test)]
 mod schema;
 pub(super) mod show_v1;

@@ -1,0 +1,273 @@
+//! `driftcheck.pins/1`: what could be another version next week, and with `--inventory` everything
+//! that the build files take from outside.
+//!
+//! `ndjson` has a first line of type `report` and then one line for each `finding`, `input` and
+//! `gap`.
+
+use super::{document, line};
+use crate::pins::{Credit, Origin, PinFinding, PinGap, PinInput, Place, Position, UNKNOWN};
+use crate::report::{Pins, View};
+use serde::Serialize;
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+const SCHEMA: &str = "driftcheck.pins/1";
+
+#[derive(Serialize)]
+struct Head {
+    schema: &'static str,
+    summary: Summary,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    findings: usize,
+    inputs: usize,
+    gaps: usize,
+    files_read: usize,
+    files_seen: usize,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    head: Head,
+    findings: Vec<Finding<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inputs: Option<Vec<Input<'a>>>,
+    gaps: Vec<Gap<'a>>,
+}
+
+#[derive(Serialize)]
+struct Point {
+    line: usize,
+    column: usize,
+}
+
+impl From<Position> for Point {
+    fn from(position: Position) -> Self {
+        Self { line: position.line, column: position.column }
+    }
+}
+
+#[derive(Serialize)]
+struct Finding<'a> {
+    rule: &'a str,
+    severity: &'static str,
+    strength: &'static str,
+    required: &'static str,
+    file: &'a str,
+    start: Point,
+    end: Point,
+    byte_range: (usize, usize),
+    carrier: &'a str,
+    ecosystem: &'a str,
+    subject: &'a str,
+    requested: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Source<'a>>,
+    fingerprint: &'a str,
+}
+
+impl<'a> From<&'a PinFinding> for Finding<'a> {
+    fn from(finding: &'a PinFinding) -> Self {
+        Self {
+            rule: finding.rule,
+            severity: finding.severity.as_str(),
+            strength: finding.strength.as_str(),
+            required: finding.required.as_str(),
+            file: &finding.file,
+            start: finding.start.into(),
+            end: finding.end.into(),
+            byte_range: finding.byte_range,
+            carrier: finding.carrier,
+            ecosystem: finding.ecosystem,
+            subject: &finding.subject,
+            requested: &finding.requested,
+            message: &finding.message,
+            fix: finding.fix.as_deref(),
+            origin: finding.origin.as_ref().map(Into::into),
+            fingerprint: &finding.fingerprint,
+        }
+    }
+}
+
+/// Where a value came from that does not stand at the word itself.
+#[derive(Serialize)]
+struct Source<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start: Option<Point>,
+    overridable: bool,
+}
+
+impl<'a> From<&'a Origin> for Source<'a> {
+    fn from(origin: &'a Origin) -> Self {
+        let place: Option<&Place> = origin.place.as_ref();
+        Self {
+            name: &origin.name,
+            file: place.map(|place| &*place.file),
+            start: place.map(|place| place.start.into()),
+            overridable: origin.overridable,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Input<'a> {
+    rule: &'a str,
+    strength: &'static str,
+    required: &'static str,
+    accepted: bool,
+    file: &'a str,
+    start: Point,
+    end: Point,
+    byte_range: (usize, usize),
+    carrier: &'a str,
+    ecosystem: &'static str,
+    category: &'static str,
+    subject: Cow<'a, str>,
+    requested: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Source<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credit: Option<Credited<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
+}
+
+/// What holds it more firmly than what is written.
+#[derive(Serialize)]
+struct Credited<'a> {
+    strength: &'static str,
+    why: &'a str,
+}
+
+impl<'a> From<&'a Credit> for Credited<'a> {
+    fn from(credit: &'a Credit) -> Self {
+        Self { strength: credit.strength.as_str(), why: &credit.why }
+    }
+}
+
+impl<'a> From<&'a PinInput> for Input<'a> {
+    fn from(judged: &'a PinInput) -> Self {
+        let input = &judged.input;
+        Self {
+            rule: input.rule,
+            strength: input.held().as_str(),
+            required: judged.required.as_str(),
+            accepted: judged.accepted,
+            file: &input.place.file,
+            start: input.place.start.into(),
+            end: input.place.end.into(),
+            byte_range: (input.place.start_byte, input.place.end_byte),
+            carrier: input.carrier,
+            ecosystem: input.ecosystem.as_str(),
+            category: input.ecosystem.category().as_str(),
+            subject: known(&input.subject),
+            requested: known(&input.requested),
+            origin: input.origin.as_ref().map(Into::into),
+            credit: input.credit.as_ref().map(Into::into),
+            advice: input.advice.as_deref(),
+            note: input.note.as_deref(),
+        }
+    }
+}
+
+/// The mark for what comes from outside as people see it.
+fn known(text: &str) -> Cow<'_, str> {
+    if text.contains(UNKNOWN) {
+        Cow::Owned(text.replace(UNKNOWN, "…"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+#[derive(Serialize)]
+struct Gap<'a> {
+    file: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    reason: &'a str,
+}
+
+impl<'a> From<&'a PinGap> for Gap<'a> {
+    fn from(gap: &'a PinGap) -> Self {
+        Self { file: &gap.file, line: gap.line, reason: &gap.reason }
+    }
+}
+
+fn head(pins: &Pins<'_>) -> Head {
+    let report = pins.report;
+    let summary = Summary {
+        findings: report.findings.len(),
+        inputs: report.inputs.len(),
+        gaps: report.gaps.len(),
+        files_read: report.files_read,
+        files_seen: report.files_seen,
+    };
+    Head { schema: SCHEMA, summary }
+}
+
+/// `json`.
+pub(in crate::report) fn write(pins: &Pins<'_>, _: &View, out: &mut dyn Write) -> io::Result<()> {
+    let report = pins.report;
+    let inputs = || report.inputs.iter().map(Into::into).collect();
+    let value = Document {
+        head: head(pins),
+        findings: report.findings.iter().map(Into::into).collect(),
+        inputs: pins.inventory.then(inputs),
+        gaps: report.gaps.iter().map(Into::into).collect(),
+    };
+    document(&value, out)
+}
+
+/// `ndjson`.
+pub(in crate::report) fn write_lines(
+    pins: &Pins<'_>,
+    _: &View,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let report = pins.report;
+    line("report", &head(pins), out)?;
+    report.findings.iter().try_for_each(|row| line("finding", &Finding::from(row), out))?;
+    if pins.inventory {
+        report.inputs.iter().try_for_each(|row| line("input", &Input::from(row), out))?;
+    }
+    report.gaps.iter().try_for_each(|row| line("gap", &Gap::from(row), out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::json::schema;
+    use crate::report::testing::{golden, render_pins};
+
+    #[test]
+    fn the_document_is_as_the_contract_says() {
+        let text = render_pins(write, true, View::PLAIN);
+        schema::check("pins-1.json", &text);
+        golden("pins.json", &text);
+        schema::check("pins-1.json", &render_pins(write, false, View::PLAIN));
+    }
+
+    #[test]
+    fn lines_hold_the_same() {
+        let text = render_pins(write_lines, true, View::PLAIN);
+        let types: Vec<String> = text
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .map(|value| value["type"].as_str().unwrap().to_owned())
+            .collect();
+        let expected =
+            ["report", "finding", "finding", "finding", "finding", "input", "input", "gap"];
+        assert_eq!(types, expected);
+    }
+}

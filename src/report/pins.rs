@@ -1,0 +1,131 @@
+//! What `pins` hands to a reporter, and what its formats share.
+
+use super::format;
+use super::sheet::{Fix, Place, Region, Row, Rule, Sheet};
+use crate::model::Severity;
+use crate::pins::{LineIndex, PinFinding, PinReport, rules};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Reads a build file once more, by its path as the report shows it, to quote a line of it.
+pub type Sources<'a> = &'a dyn Fn(&str) -> Option<Arc<[u8]>>;
+
+/// A finished audit with what is needed to show it.
+#[derive(Clone, Copy)]
+pub struct Pins<'a> {
+    /// The audit.
+    pub report: &'a PinReport,
+    /// Where its files are read; a file that is gone is shown without its line.
+    pub sources: Sources<'a>,
+    /// Whether everything that is taken from outside is listed, pinned or not (`--inventory`).
+    pub inventory: bool,
+    /// Finished text for the range of a finding's form, by the finding's fingerprint: edits that
+    /// SARIF can offer.
+    pub edits: &'a BTreeMap<String, String>,
+}
+
+/// The answer in one sentence.
+pub(super) fn headline(report: &PinReport) -> String {
+    let files = format::count(report.files_read, "file");
+    let gaps = match report.gaps.len() {
+        0 => String::new(),
+        gaps => format!(", {} not read", format::count(gaps, "part")),
+    };
+    if report.findings.is_empty() {
+        let inputs = format::count(report.inputs.len(), "input");
+        return format!("pins: nothing to hold more firmly in {files} ({inputs}{gaps})");
+    }
+    let severities: Vec<String> = Severity::ALL
+        .into_iter()
+        .rev()
+        .filter_map(|severity| {
+            let count = report.findings.iter().filter(|f| f.severity == severity).count();
+            (count > 0).then(|| format!("{} {severity}", format::length(count)))
+        })
+        .collect();
+    let findings = format::count(report.findings.len(), "finding");
+    format!("pins: {findings} ({}) in {files}{gaps}", severities.join(", "))
+}
+
+/// `file:12`, `file` where the gap has no line.
+pub(super) fn gap_place(gap: &crate::pins::PinGap) -> String {
+    let file = format::escaped(&gap.file);
+    gap.line.map_or_else(|| file.clone(), |line| format!("{file}:{line}"))
+}
+
+/// The rules that the report's findings name, in the table's order.
+pub(super) fn rules_of(report: &PinReport) -> Vec<&'static rules::RuleFamily> {
+    rules::RULES
+        .iter()
+        .filter(|rule| report.findings.iter().any(|finding| finding.rule == rule.id))
+        .collect()
+}
+
+/// The audit as rows; places are files of the repository.
+pub(super) fn sheet(pins: &Pins<'_>) -> Sheet {
+    let report = pins.report;
+    let rule = |rule: &rules::RuleFamily| Rule {
+        id: rule.id.to_owned(),
+        summary: rule.summary.to_owned(),
+        help: format!("{}\n\n{}", rule.why, rule.fix),
+    };
+    Sheet {
+        kind: "pins",
+        headline: headline(report),
+        rules: rules_of(report).into_iter().map(rule).collect(),
+        rows: report.findings.iter().map(|finding| row(finding, pins)).collect(),
+        gaps: report
+            .gaps
+            .iter()
+            .map(|gap| (gap_place(gap), format::escaped(&gap.reason)))
+            .collect(),
+    }
+}
+
+fn row(finding: &PinFinding, pins: &Pins<'_>) -> Row {
+    let (from, to) = finding.byte_range;
+    let region = Region {
+        start_line: finding.start.line,
+        start_column: finding.start.column,
+        end_line: finding.end.line,
+        end_column: finding.end.column,
+        byte_offset: from,
+        byte_length: to.saturating_sub(from),
+    };
+    Row {
+        rule: finding.rule.to_owned(),
+        severity: finding.severity,
+        title: format::escaped(&finding.message),
+        details: finding.fix.iter().map(|fix| format::escaped(fix)).collect(),
+        places: vec![Place::File { path: finding.file.as_bytes().to_vec(), region: Some(region) }],
+        fingerprint: finding.fingerprint.clone(),
+        fix: edit(finding, pins),
+    }
+}
+
+/// The edit of a finding: the one that was given, or its form where nothing is left to fill in.
+fn edit(finding: &PinFinding, pins: &Pins<'_>) -> Option<Fix> {
+    let form = finding.form.as_ref()?;
+    let replacement = match pins.edits.get(&finding.fingerprint) {
+        Some(text) => text.clone(),
+        None if form.template.contains('{') => return None,
+        None => form.template.clone(),
+    };
+    let bytes = (pins.sources)(&finding.file)?;
+    let index = LineIndex::new(&bytes);
+    let start = index.position(&bytes, form.start_byte);
+    let end = index.position(&bytes, form.end_byte);
+    Some(Fix {
+        description: format!("pin {}", format::escaped(&finding.subject)),
+        path: finding.file.as_bytes().to_vec(),
+        region: Region {
+            start_line: start.line,
+            start_column: start.column,
+            end_line: end.line,
+            end_column: end.column,
+            byte_offset: form.start_byte,
+            byte_length: form.end_byte.saturating_sub(form.start_byte),
+        },
+        replacement,
+    })
+}

@@ -1,0 +1,231 @@
+//! `pins` for a person: every finding with the line it stands in and a caret below the offending
+//! word, then what to do, once for each rule.
+
+use super::Page;
+use crate::model::Severity;
+use crate::pins::PinFinding;
+use crate::report::pins::{Pins, gap_place, headline, rules_of};
+use crate::report::{Verbosity, View, format};
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use anstyle::AnsiColor;
+use comfy_table::Cell;
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Longer lines (minified files, one-line JSON) are not quoted: nobody finds a word in them.
+const LINE_LIMIT: usize = 2000;
+
+/// Writes the audit.
+pub(in crate::report) fn write(
+    pins: &Pins<'_>,
+    view: &View,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let report = pins.report;
+    let mut page = Page { view, out };
+    if view.verbosity == Verbosity::Quiet {
+        return writeln!(page.out, "{}", headline(report));
+    }
+    let mut quotes = Quotes { pins, files: HashMap::new() };
+    let mut rest = report.findings.as_slice();
+    while let Some(first) = rest.first() {
+        let same = rest.iter().take_while(|other| together(first, other)).count();
+        let (group, after) = rest.split_at(same);
+        writeln!(page.out, "{}\n", quotes.render(group, view))?;
+        rest = after;
+    }
+    if pins.inventory {
+        inventory(&mut page, pins)?;
+    }
+    gaps(&mut page, pins)?;
+    let rules = rules_of(report);
+    if !rules.is_empty() {
+        page.heading("What to do", None)?;
+        let rows = rules.iter().map(|rule| vec![Cell::new(rule.id), Cell::new(rule.fix)]);
+        let rows = rows.collect();
+        page.grid(rows, &[])?;
+        page.blank()?;
+    }
+    let color = match (report.findings.is_empty(), report.gaps.is_empty()) {
+        (false, _) => AnsiColor::Red,
+        (true, false) => AnsiColor::Yellow,
+        (true, true) => AnsiColor::Green,
+    };
+    page.heading(&headline(report), Some(color))
+}
+
+/// Whether two findings are shown as one: the same complaint about words of the same line.
+fn together(a: &PinFinding, b: &PinFinding) -> bool {
+    a.file == b.file && a.start.line == b.start.line && a.rule == b.rule && a.severity == b.severity
+}
+
+/// Build files, each read once.
+struct Quotes<'a> {
+    pins: &'a Pins<'a>,
+    files: HashMap<String, Option<Arc<[u8]>>>,
+}
+
+impl Quotes<'_> {
+    /// One complaint about one or more words of a line.
+    fn render(&mut self, group: &[PinFinding], view: &View) -> String {
+        let Some(first) = group.first() else { return String::new() };
+        let renderer = if view.color { Renderer::styled() } else { Renderer::plain() };
+        let renderer = renderer.term_width(usize::from(view.width.max(super::MIN_WIDTH)));
+        let level = match first.severity {
+            Severity::Critical | Severity::High => Level::ERROR,
+            Severity::Medium => Level::WARNING,
+            Severity::Low => Level::NOTE,
+            Severity::Info => Level::INFO,
+        };
+        let messages: Vec<String> =
+            group.iter().map(|finding| format::escaped(&finding.message)).collect();
+        let title = level
+            .with_name(first.severity.as_str())
+            .primary_title(messages.join("\n"))
+            .id(first.rule);
+        let file = format::escaped(&first.file);
+        let Some(line) = self.line(first) else {
+            let place = format!("{file}:{}:{}", first.start.line, first.start.column);
+            let element = Level::NOTE.no_name().message(place);
+            return renderer.render(&[title.element(element)]);
+        };
+        let annotations = group
+            .iter()
+            .map(|finding| AnnotationKind::Primary.span(line.span(finding)).highlight_source(true));
+        let snippet = Snippet::source(line.text.as_str())
+            .line_start(first.start.line)
+            .path(file)
+            .annotations(annotations);
+        renderer.render(&[title.element(snippet)])
+    }
+
+    /// The line in which a finding begins; `None` where its file is gone or the line too long.
+    fn line(&mut self, finding: &PinFinding) -> Option<Line> {
+        let sources = self.pins.sources;
+        let bytes = self
+            .files
+            .entry(finding.file.clone())
+            .or_insert_with(|| sources(&finding.file))
+            .as_ref()?;
+        Line::around(bytes, finding.byte_range.0)
+    }
+}
+
+/// A line of a file, made safe to print: every character that is not plain is one `U+FFFD`, so
+/// that columns stay what they are.
+struct Line {
+    text: String,
+    /// For each raw byte of the line, and its end, the offset in `text`.
+    offsets: Vec<usize>,
+    start: usize,
+}
+
+impl Line {
+    fn around(bytes: &[u8], at: usize) -> Option<Self> {
+        let before = bytes.get(..at)?;
+        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |found| found + 1);
+        let rest = bytes.get(start..)?;
+        let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        let raw = rest.get(..length).filter(|raw| raw.len() <= LINE_LIMIT)?;
+        let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
+        let mut text = String::with_capacity(raw.len());
+        let mut offsets = Vec::with_capacity(raw.len() + 1);
+        for chunk in raw.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                offsets.resize(offsets.len() + character.len_utf8(), text.len());
+                text.push(shown(character));
+            }
+            for _ in chunk.invalid() {
+                offsets.push(text.len());
+                text.push(char::REPLACEMENT_CHARACTER);
+            }
+        }
+        offsets.push(text.len());
+        Some(Self { text, offsets, start })
+    }
+
+    /// Where a finding's word stands in the text; what goes beyond the line is cut off.
+    fn span(&self, finding: &PinFinding) -> Range<usize> {
+        let (from, to) = finding.byte_range;
+        let end = self.text.len();
+        let offset = |raw: usize| {
+            let index = raw.saturating_sub(self.start);
+            self.offsets.get(index).copied().unwrap_or(end)
+        };
+        let start = offset(from);
+        start..offset(to).max(start)
+    }
+}
+
+/// The character itself, or one that takes its place: control and direction characters do harm.
+fn shown(character: char) -> char {
+    let mut buffer = [0; 4];
+    let plain = format::escaped(character.encode_utf8(&mut buffer)).chars().count() == 1;
+    if plain || matches!(character, '\\' | '\t') { character } else { char::REPLACEMENT_CHARACTER }
+}
+
+fn inventory(page: &mut Page<'_>, pins: &Pins<'_>) -> io::Result<()> {
+    let rows = pins.report.inputs.iter().map(|judged| {
+        let input = &judged.input;
+        let unknown = crate::pins::UNKNOWN;
+        let clean = |text: &str| format::escaped(&text.replace(unknown, "…"));
+        let place = format!("{}:{}", format::escaped(&input.place.file), input.place.start.line);
+        vec![
+            Cell::new(input.held().as_str()),
+            Cell::new(judged.required.as_str()),
+            Cell::new(input.ecosystem.as_str()),
+            Cell::new(clean(&input.subject)),
+            Cell::new(clean(&input.requested)),
+            Cell::new(place),
+        ]
+    });
+    let rows = rows.collect();
+    let header = ["HELD", "REQUIRED", "ECOSYSTEM", "INPUT", "VERSION", "WHERE"];
+    page.table(Some(&header), rows, &[], None)?;
+    page.blank()
+}
+
+fn gaps(page: &mut Page<'_>, pins: &Pins<'_>) -> io::Result<()> {
+    let gaps = &pins.report.gaps;
+    if gaps.is_empty() {
+        return Ok(());
+    }
+    let count = format::count(gaps.len(), "part");
+    page.heading(&format!("Could not be read: {count}"), Some(AnsiColor::Yellow))?;
+    let rows = gaps
+        .iter()
+        .map(|gap| vec![Cell::new(gap_place(gap)), Cell::new(format::escaped(&gap.reason))]);
+    let rows = rows.collect();
+    page.grid(rows, &[])?;
+    page.blank()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::testing::{golden, render_pins};
+
+    #[test]
+    fn findings_with_their_lines() {
+        let at = |width| View { width, ..View::PLAIN };
+        golden("pins-80.txt", &render_pins(write, false, at(80)));
+        golden("pins-160.txt", &render_pins(write, true, at(160)));
+        let quiet = View { verbosity: Verbosity::Quiet, ..at(80) };
+        assert_eq!(render_pins(write, false, quiet).lines().count(), 1);
+    }
+
+    #[test]
+    fn a_line_is_harmless_and_keeps_its_columns() {
+        let check = |bytes: &[u8], at: usize, expected: Option<&str>| {
+            assert_eq!(Line::around(bytes, at).map(|line| line.text).as_deref(), expected);
+        };
+        check(b"one\ntwo\r\nthree", 5, Some("two"));
+        check(b"a\x1b[2J\xff\xfe b", 0, Some("a\u{fffd}[2J\u{fffd}\u{fffd} b"));
+        check("\u{202e}x\ty\\".as_bytes(), 0, Some("\u{fffd}x\ty\\"));
+        check(b"", 0, Some(""));
+        check(b"short", 6, None);
+        check(&[b'x'; LINE_LIMIT + 1], 3, None);
+    }
+}
