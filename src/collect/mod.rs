@@ -4,8 +4,10 @@
 //! runs anything, and records; it does not judge, compare or subtract. What it cannot read is a
 //! gap of that part and no more.
 
+pub mod openpgp;
 pub mod os_release;
 pub mod packages;
+pub mod sqlite;
 
 use crate::filesystem::Filesystem;
 use crate::model::{Records, TreePath};

@@ -3,6 +3,9 @@
 use super::{Filesystem, Node};
 use crate::model::{Fault, FileKind, Name, TreePath};
 
+/// Read at once; a medium may claim any size.
+const FIRST_BUFFER: usize = 4 * 1024 * 1024;
+
 /// As many links as Linux follows in one path (`MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
 
@@ -109,19 +112,24 @@ pub fn read_node(
             metadata.size
         )));
     }
-    let mut bytes = Vec::new();
-    // A package database is thousands of small files: no more is cleared than is read.
+    // One byte more than is expected shows the end without another buffer. It may grow while it is
+    // read.
     let expected = usize::try_from(metadata.size.saturating_add(1)).unwrap_or(usize::MAX);
-    let mut buffer = vec![0; expected.clamp(4 * 1024, 64 * 1024)];
+    let mut bytes = vec![0; expected.min(FIRST_BUFFER)];
+    let mut length = 0_usize;
     loop {
-        let count = filesystem.read_at(&node, bytes.len() as u64, &mut buffer)?;
-        bytes.extend_from_slice(buffer.get(..count).unwrap_or_default());
+        let rest = bytes.get_mut(length..).unwrap_or_default();
+        let count = filesystem.read_at(&node, length as u64, rest)?;
+        length = length.saturating_add(count);
         if count == 0 {
+            bytes.truncate(length);
             return Ok(Some(bytes));
         }
-        // It may grow while it is read.
-        if bytes.len() as u64 > limit {
+        if length as u64 > limit {
             return Err(Fault::limit(format!("more than the {limit} bytes that are read")));
+        }
+        if length >= bytes.len() {
+            bytes.resize(length.saturating_add(length.max(FIRST_BUFFER)), 0);
         }
     }
 }

@@ -81,7 +81,9 @@ impl TreePath {
     /// This path with a name appended.
     #[must_use]
     pub fn join(&self, name: &Name) -> Self {
-        let mut joined = self.clone();
+        let mut joined = Vec::with_capacity(self.0.len() + 1 + name.as_bytes().len());
+        joined.extend_from_slice(&self.0);
+        let mut joined = Self(joined);
         joined.push(name);
         joined
     }

@@ -14,3 +14,4 @@ mod dpkg;
 mod ext4_journal;
 mod ext4_oracle;
 mod house;
+mod rpmdb;

@@ -14,6 +14,7 @@ pub mod dpkg;
 pub mod hex;
 pub mod place;
 pub mod purl;
+pub mod rpm;
 pub mod version;
 
 use crate::model::path::Escaped;

@@ -25,6 +25,9 @@ pub struct Places<'a> {
     /// By the path in the tree; never the root.
     open: HashMap<TreePath, Node>,
     root: Place,
+    /// The directory part asked for last, as packed, and where it lies: lists go from neighbour
+    /// to neighbour.
+    last: (Vec<u8>, TreePath),
 }
 
 #[derive(Clone, Debug)]
@@ -40,16 +43,29 @@ impl<'a> Places<'a> {
     #[must_use]
     pub fn new(filesystem: &'a dyn Filesystem) -> Self {
         let root = Place { path: TreePath::root(), exists: true };
-        Self { filesystem, directories: HashMap::new(), open: HashMap::new(), root }
+        let last = (Vec::new(), TreePath::root());
+        Self { filesystem, directories: HashMap::new(), open: HashMap::new(), root, last }
     }
 
     /// Where a packed path lies: links in its directory part are followed, its last name is kept.
     /// `None` for the root itself and for paths longer than [`MAX_PATH`].
     pub fn entry(&mut self, packed: &[u8]) -> Option<TreePath> {
+        let (raw_directory, name) = split(packed);
+        if packed.len() <= MAX_PATH
+            && raw_directory == self.last.0.as_slice()
+            && let Some(name) = Name::new(name)
+        {
+            return Some(self.last.1.join(&name));
+        }
         let packed = normal(packed)?;
         let (directory, name) = split(&packed);
         let name = Name::new(name)?;
-        Some(self.place(directory).path.join(&name))
+        let place = self.place(directory).path.clone();
+        let joined = place.join(&name);
+        if directory.len() == raw_directory.len() {
+            self.last = (directory.to_vec(), place);
+        }
+        Some(joined)
     }
 
     /// Where a packed path lies that is known to be a directory: a link to one is followed too.

@@ -55,10 +55,10 @@ pub fn claims<'a>(
     rules: &mut Rules<'_, '_>,
     out: &mut Vec<Claim>,
 ) -> Vec<Damage> {
-    let (digests, damages) = read_digests(lists.digests);
-    let mut conffiles = conffiles(status_conffiles, lists.conffiles, &digests);
+    let (mut digests, damages) = Digests::read(lists.digests);
+    let mut conffiles = conffiles(status_conffiles, lists.conffiles, &mut digests);
     let Some(list) = lists.paths else {
-        for (path, digest) in &digests {
+        for (path, digest) in &digests.sorted {
             if !conffiles.contains_key(path) {
                 let line = Line::File(ShippedSource::File, Some(ShippedDigest::Md5(*digest)));
                 rules.claim(package, path, line, out);
@@ -70,14 +70,16 @@ pub fn claims<'a>(
         }
         return damages;
     };
-    let parents = parents(list);
-    for path in lines(list) {
-        let bare = bare(path);
+    let mut parents = None;
+    let mut paths = lines(list).map(bare).peekable();
+    while let Some(bare) = paths.next() {
         let line = if let Some(digest) = conffiles.remove(bare) {
             Line::File(ShippedSource::Configuration, digest)
         } else if let Some(digest) = digests.get(bare) {
-            Line::File(ShippedSource::File, Some(ShippedDigest::Md5(*digest)))
-        } else if parents.contains(bare) {
+            Line::File(ShippedSource::File, Some(ShippedDigest::Md5(digest)))
+        } else if paths.peek().is_some_and(|next| is_below(next, bare))
+            || parents.get_or_insert_with(|| parents_of(list)).contains(bare)
+        {
             Line::Directory
         } else {
             Line::Other
@@ -134,13 +136,13 @@ impl Rules<'_, '_> {
 fn conffiles<'a>(
     status: &[Conffile<'a>],
     list: &'a [u8],
-    digests: &HashMap<&'a [u8], [u8; 16]>,
+    digests: &mut Digests<'a>,
 ) -> HashMap<&'a [u8], Option<ShippedDigest>> {
     let mut found = HashMap::new();
     for path in lines(list) {
         // Before a path stands what is to be done with it, today only `remove-on-upgrade`.
         if path.first() == Some(&b'/') {
-            let digest = digests.get(bare(path)).copied().map(ShippedDigest::Md5);
+            let digest = digests.get(bare(path)).map(ShippedDigest::Md5);
             found.insert(bare(path), digest);
         }
     }
@@ -154,31 +156,53 @@ fn conffiles<'a>(
     found
 }
 
-fn read_digests(bytes: &[u8]) -> (HashMap<&[u8], [u8; 16]>, Vec<Damage>) {
-    // A line is a digest, two blanks and a path.
-    const SHORTEST_USUAL_LINE: usize = 64;
-    let mut digests = HashMap::with_capacity(bytes.len() / SHORTEST_USUAL_LINE);
-    let mut damages = Vec::new();
-    for (index, line) in bytes.split(|b| *b == b'\n').enumerate() {
-        let digest = line.get(..32).and_then(decode_array);
-        let path = line.get(32..).unwrap_or_default().trim_ascii_start();
-        match digest {
-            Some(digest) if !path.is_empty() => {
-                digests.insert(bare(path), digest);
-            }
-            // One is enough to say that the file is damaged.
-            _ if !line.is_empty() && damages.is_empty() => {
-                let line = index.saturating_add(1);
-                damages.push(Damage { line, reason: "no digest and path".to_owned() });
-            }
-            _ => {}
-        }
-    }
-    (digests, damages)
+/// Digests by bare path.
+struct Digests<'a> {
+    sorted: Vec<(&'a [u8], [u8; 16])>,
+    /// Where the next one is looked for first: lists and digests are in nearly the same order.
+    next: usize,
 }
 
+impl<'a> Digests<'a> {
+    fn read(bytes: &'a [u8]) -> (Self, Vec<Damage>) {
+        let mut sorted = Vec::with_capacity(bytes.len() / SHORT_DIGEST_LINE);
+        let mut damages = Vec::new();
+        for (index, line) in bytes.split(|b| *b == b'\n').enumerate() {
+            let digest = line.get(..32).and_then(decode_array);
+            let path = line.get(32..).unwrap_or_default().trim_ascii_start();
+            match digest {
+                Some(digest) if !path.is_empty() => sorted.push((bare(path), digest)),
+                // One is enough to say that the file is damaged.
+                _ if !line.is_empty() && damages.is_empty() => {
+                    let line = index.saturating_add(1);
+                    damages.push(Damage { line, reason: "no digest and path".to_owned() });
+                }
+                _ => {}
+            }
+        }
+        if !sorted.is_sorted_by(|a, b| a.0 < b.0) {
+            sorted.sort_by(|a, b| a.0.cmp(b.0));
+            sorted.dedup_by(|later, earlier| later.0 == earlier.0);
+        }
+        (Self { sorted, next: 0 }, damages)
+    }
+
+    fn get(&mut self, path: &[u8]) -> Option<[u8; 16]> {
+        let hint = self.sorted.get(self.next).filter(|(next, _)| *next == path);
+        let index = match hint {
+            Some(_) => self.next,
+            None => self.sorted.binary_search_by(|(have, _)| (*have).cmp(path)).ok()?,
+        };
+        self.next = index.saturating_add(1);
+        self.sorted.get(index).map(|(_, digest)| *digest)
+    }
+}
+
+/// A line is a digest, two blanks and a path: few are shorter than this.
+const SHORT_DIGEST_LINE: usize = 64;
+
 /// Bare paths that other lines lie below: these are directories for sure.
-fn parents(list: &[u8]) -> HashSet<&[u8]> {
+fn parents_of(list: &[u8]) -> HashSet<&[u8]> {
     let mut parents = HashSet::new();
     let mut last: &[u8] = &[];
     for path in lines(list).map(bare) {
@@ -190,6 +214,10 @@ fn parents(list: &[u8]) -> HashSet<&[u8]> {
         }
     }
     parents
+}
+
+fn is_below(path: &[u8], directory: &[u8]) -> bool {
+    path.strip_prefix(directory).is_some_and(|rest| rest.first() == Some(&b'/'))
 }
 
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -286,7 +314,7 @@ mod tests {
         let digests = format!("{DIGEST}  ./usr/bin/x\nnonsense\n{DIGEST}  etc/a\n");
         let lists = Lists { paths: None, digests: digests.as_bytes(), conffiles: b"/etc/a\n" };
         check(lists, &[], &["/etc/a file conf md5", "/usr/bin/x file md5"]);
-        let (digests, damages) = read_digests(digests.as_bytes());
-        assert_eq!((digests.len(), damages.len()), (2, 1));
+        let (digests, damages) = Digests::read(digests.as_bytes());
+        assert_eq!((digests.sorted.len(), damages.len()), (2, 1));
     }
 }

@@ -2,6 +2,7 @@
 //! know whether a change is an upgrade or a downgrade.
 
 pub mod deb;
+pub mod rpm;
 
 use std::cmp::Ordering;
 
@@ -11,6 +12,7 @@ use std::cmp::Ordering;
 pub fn order(manager: &str, a: &str, b: &str) -> Option<Ordering> {
     match manager {
         "dpkg" | "opkg" => Some(deb::compare(a, b)),
+        "rpm" => Some(rpm::compare(a, b)),
         _ => None,
     }
 }
