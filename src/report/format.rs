@@ -133,10 +133,14 @@ pub fn value(name: &str, value: &AttributeValue) -> String {
     }
 }
 
-/// Text that came from a target, safe to print.
+/// Prose with parts that came from a target, safe to print: the same as
+/// [`crate::model::path::escape`], but backslashes stay single, because paths in such a text were
+/// escaped when it was put together.
 #[must_use]
 pub fn escaped(text: &str) -> String {
-    Escaped(text.as_bytes()).to_string()
+    let parts: Vec<String> =
+        text.split('\\').map(|part| Escaped(part.as_bytes()).to_string()).collect();
+    parts.join("\\")
 }
 
 /// One attribute as people read it: `mode 0644 -> 0666`, `content 1f… -> 9a…`, `target /x`.
@@ -219,6 +223,15 @@ mod tests {
         check(FileKind::Symlink, 0o777, "lrwxrwxrwx");
         check(FileKind::BlockDevice, 0o660, "brw-rw----");
         check(FileKind::Directory, 0o1770, "drwxrwx--T");
+    }
+
+    #[test]
+    fn prose_is_made_safe_once() {
+        let check = |text: &str, expected: &str| assert_eq!(escaped(text), expected);
+        check("plain", "plain");
+        check("\x1b[2J", "\\x1b[2J");
+        check("\\x1b[2J", "\\x1b[2J");
+        check("a\\\u{202e}b\n", "a\\\\u{202e}b\\x0a");
     }
 
     #[test]

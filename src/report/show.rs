@@ -48,6 +48,12 @@ pub struct Owners {
 }
 
 impl Owners {
+    /// From numbers and names, as a target's `passwd` and `group` pair them.
+    #[must_use]
+    pub fn new(users: BTreeMap<u32, String>, groups: BTreeMap<u32, String>) -> Self {
+        Self { users, groups }
+    }
+
     /// From the facts of the scopes `users` (attribute `uid`) and `groups` (attribute `gid`); of
     /// several names for one number the first fact's counts.
     #[must_use]

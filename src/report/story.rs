@@ -126,6 +126,9 @@ fn reason(judged: &JudgedChange) -> String {
 
 /// Where a finding stands in the report, and under what heading.
 fn origin(finding: &Finding) -> (usize, &'static str) {
+    if finding.subjects.is_empty() {
+        return (usize::MAX, "About the policy");
+    }
     let Some(cause) = finding.causes.first() else { return (0, "Unexplained") };
     let heading = match cause.kind {
         CauseKind::Human => return (1, "By a person"),

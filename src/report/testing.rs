@@ -262,14 +262,14 @@ pub(super) fn drift() -> DriftReport {
             "F1",
             "setuid",
             Severity::Critical,
-            "new setuid root program /usr/local/bin/editor",
+            "setuid program added: /usr/local/bin/editor (root, 04755)",
             &editor,
         ),
         finding(
             "F2",
             "world-writable",
             Severity::High,
-            "/etc/crontab is writable by everyone",
+            "/etc/crontab became world-writable: 0644 -> 0666",
             &[path("/etc/crontab")],
         ),
         Finding {
@@ -278,13 +278,19 @@ pub(super) fn drift() -> DriftReport {
                 "F3",
                 "sshd",
                 Severity::Medium,
-                "sshd's configuration was edited",
+                "sshd configuration changed: /etc/ssh/sshd_config (content)",
                 &[path("/etc/ssh/sshd_config")],
             )
         },
         Finding {
             causes: vec![person()],
-            ..finding("F4", "changed", Severity::Low, "/etc/motd changed", &[path("/etc/motd")])
+            ..finding(
+                "F4",
+                "changed",
+                Severity::Low,
+                "changed: /etc/motd (content, 286 -> 4096 bytes)",
+                &[path("/etc/motd")],
+            )
         },
         finding(
             "F5",

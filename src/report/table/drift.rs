@@ -2,7 +2,9 @@
 //! then counts of what is accounted for, then what could not be read.
 
 use super::{Page, WIDE, severity_cell};
-use crate::model::{Disposition, DriftReport, Finding, JudgedChange, ManifestSummary, Outcome};
+use crate::model::{
+    Disposition, DriftReport, Finding, JudgedChange, ManifestSummary, Outcome, Subject,
+};
 use crate::report::story::{self, Story};
 use crate::report::{Verbosity, View, format};
 use anstyle::AnsiColor;
@@ -63,29 +65,26 @@ fn sides(page: &mut Page<'_>, report: &DriftReport) -> io::Result<()> {
     page.grid(vec![row("baseline", &report.baseline), row("current", &report.current)], &[4])
 }
 
+/// A finding of one subject is said by its title; what changed is repeated only where everything
+/// is asked for. One of several subjects names them.
 fn finding_row(story: &Story<'_>, finding: &Finding, view: &View) -> Vec<Cell> {
-    let title = format::escaped(&finding.title);
-    let mut lines = vec![title.clone()];
-    let shown = if view.verbosity == Verbosity::Verbose { usize::MAX } else { SUBJECTS_SHOWN };
-    for subject in finding.subjects.iter().take(shown) {
-        let name = story::subject(subject);
-        let told = story.change_of(subject).map(story::what_happened);
-        match told {
-            Some(told) if title.contains(&name) => lines.push(told),
-            Some(told) => lines.push(format!("{name}: {told}")),
-            None if title.contains(&name) => {}
-            None => lines.push(name),
+    let verbose = view.verbosity == Verbosity::Verbose;
+    let mut lines = vec![format::escaped(&finding.title)];
+    match finding.subjects.as_slice() {
+        [only] if !verbose => {
+            let package = story.change_of(only).and_then(|judged| judged.package.as_ref());
+            if let Some(package) = package {
+                lines.push(format!("package {}", format::escaped(&package.to_string())));
+            }
         }
-    }
-    if let Some(more) = finding.subjects.len().checked_sub(shown).filter(|more| *more > 0) {
-        lines.push(format!("and {} more", format::length(more)));
+        subjects => lines.extend(subject_lines(story, subjects, verbose)),
     }
     let causes = story::causes(&finding.causes);
     let wide = view.width >= WIDE;
     if !wide && !finding.causes.is_empty() {
         lines.push(format!("by {causes}"));
     }
-    if view.verbosity == Verbosity::Verbose {
+    if verbose {
         let evidence = finding.causes.iter().flat_map(|cause| &cause.evidence);
         lines.extend(evidence.map(|evidence| format!("seen in {}", story::evidence(evidence))));
     }
@@ -95,6 +94,25 @@ fn finding_row(story: &Story<'_>, finding: &Finding, view: &View) -> Vec<Cell> {
         row.push(Cell::new(if finding.causes.is_empty() { String::new() } else { causes }));
     }
     row
+}
+
+fn subject_lines(story: &Story<'_>, subjects: &[Subject], verbose: bool) -> Vec<String> {
+    let shown = if verbose { usize::MAX } else { SUBJECTS_SHOWN };
+    let mut lines: Vec<String> = subjects
+        .iter()
+        .take(shown)
+        .map(|subject| {
+            let name = story::subject(subject);
+            match story.change_of(subject) {
+                Some(judged) => format!("{name}: {}", story::what_happened(judged)),
+                None => name,
+            }
+        })
+        .collect();
+    if let Some(more) = subjects.len().checked_sub(shown).filter(|more| *more > 0) {
+        lines.push(format!("and {} more (-v lists them)", format::length(more)));
+    }
+    lines
 }
 
 fn change_row(judged: &JudgedChange) -> Vec<Cell> {
