@@ -1,5 +1,6 @@
 //! All that was read into one manifest.
 
+use super::memo::Memos;
 use super::walk::Walked;
 use super::{Options, Scanned, trust};
 use crate::filesystem::Filesystem;
@@ -13,6 +14,7 @@ pub(super) fn assemble(
     walked: Walked,
     mut records: Records,
     shipped: Option<ShippedId>,
+    memos: &Memos,
 ) -> Scanned {
     sort(&mut records);
     let carries = filesystem.carries();
@@ -49,6 +51,7 @@ pub(super) fn assemble(
     Scanned {
         manifest: Manifest { header, records, hard_links: walked.hard_links },
         cache: trust::pack(walked.records),
+        memo: memos.pack(),
         relied_on_previous: walked.relied_on_previous,
     }
 }

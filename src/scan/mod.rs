@@ -7,7 +7,9 @@
 
 mod alternates;
 mod bytes;
+mod collect;
 mod finish;
+mod memo;
 mod shipped;
 mod trust;
 mod walk;
@@ -15,13 +17,12 @@ mod walk;
 pub use alternates::Verify;
 pub use trust::Previous;
 
-use crate::collect::{Collector, View};
+use crate::collect::Collector;
 use crate::filesystem::Filesystem;
 use crate::model::encoding::EncodedTree;
 use crate::model::{
     AlternateDigests, ContentDigest, Header, Manifest, Records, ShippedId, Timestamp, TreeSource,
 };
-use rayon::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -115,6 +116,8 @@ pub struct Scanned {
     pub manifest: Manifest,
     /// For [`Previous::cache`] of the next scan of the same target.
     pub cache: Vec<u8>,
+    /// For [`Previous::memo`], likewise.
+    pub memo: Vec<u8>,
     /// Whether trees of the previous scan were relied on, so that they must still be stored.
     pub relied_on_previous: bool,
 }
@@ -141,31 +144,19 @@ fn scan_in_pool(filesystem: &dyn Filesystem, mut options: Options<'_>, keep: &Ke
         walked = walk::walk(filesystem, &options, &wanted, keep);
         records.facts.extend(contradiction.fact);
     }
-    let found = &walked.found;
-    let collected: Vec<Records> = options
-        .collectors
-        .par_iter()
-        .enumerate()
-        .map(|(index, collector)| {
-            let view = View { filesystem, found: found.get(index).map_or(&[], Vec::as_slice) };
-            let mut records = Records::default();
-            (collector.collect)(&view, &mut records);
-            records
-        })
-        .collect();
-    for part in collected {
-        records.extend(part);
-    }
+    let collected = collect::collect(filesystem, &walked, &options, keep);
+    records.extend(collected.records);
     records.gaps.append(&mut walked.gaps);
     records.omissions.append(&mut walked.omissions);
-    let shipped = shipped::build(std::mem::take(&mut records.claims), keep);
+    let shipped = collected.shipped;
     alternates::remember(filesystem, &walked.root, shipped.as_ref(), &options, keep);
-    finish::assemble(filesystem, options, walked, records, shipped)
+    finish::assemble(filesystem, options, walked, records, shipped, &collected.memos)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::View;
     use crate::filesystem::directory::DirectoryFilesystem;
     use crate::filesystem::memory::MemoryFilesystem;
     use crate::model::encoding::{decode_shipped, decode_tree};
@@ -312,7 +303,7 @@ mod tests {
         let kept = Kept::default();
         let mut last = kept.scan(&filesystem, |_| {});
         let mut rescan = |kept: &Kept| {
-            let previous = Previous { cache: &last.cache, source: kept };
+            let previous = Previous { cache: &last.cache, memo: &last.memo, source: kept };
             let scanned = kept.scan(&filesystem, |options| options.previous = Some(previous));
             let full = kept.scan(&filesystem, |_| {});
             assert_eq!(scanned.manifest, full.manifest);
@@ -346,7 +337,7 @@ mod tests {
         let first = kept.scan(&filesystem, |_| {});
         std::fs::write(folder.path().join("a/b/file"), "2").unwrap();
         let kept = Kept::default();
-        let previous = Previous { cache: &first.cache, source: &kept };
+        let previous = Previous { cache: &first.cache, memo: &first.memo, source: &kept };
         let second = kept.scan(&filesystem, |options| options.previous = Some(previous));
         assert_eq!(kept.entry(&second, "/a/b/file").unwrap().content, content("2"));
     }
@@ -424,6 +415,41 @@ mod tests {
         let names = kept.shipped(&bin.get(b"bin").unwrap().below.unwrap()).unwrap();
         let names: Vec<&Name> = names.entries.iter().map(|entry| &entry.name).collect();
         assert_eq!(format!("{names:?}"), r#"["gone", "p"]"#);
+    }
+
+    #[test]
+    fn collectors_run_again_only_where_they_would_see_something_else() {
+        use crate::filesystem::resolve::read_file;
+        use std::sync::atomic::AtomicUsize;
+        static RUNS: AtomicUsize = AtomicUsize::new(0);
+        fn read_x(view: &View<'_>, records: &mut Records) {
+            RUNS.fetch_add(1, Ordering::Relaxed);
+            let path = TreePath::parse("/etc/x");
+            let bytes = read_file(view.filesystem, &path, 100).unwrap().unwrap_or_default();
+            records.gap(&path, crate::model::Stage::Facts, String::from_utf8_lossy(&bytes));
+        }
+        static COLLECTORS: &[&Collector] =
+            &[&Collector { name: "x", version: 1, summary: "", wanted: &["y*"], collect: read_x }];
+        let kept = Kept::default();
+        let mut memory = MemoryFilesystem::new();
+        memory.file("/etc/other", "1");
+        let mut last = kept.scan(&memory, |options| options.collectors = COLLECTORS);
+        let mut check = |memory: &MemoryFilesystem, runs: usize, expected: &str| {
+            let previous = Previous { cache: &last.cache, memo: &last.memo, source: &kept };
+            let scanned = kept.scan(memory, |options| {
+                options.collectors = COLLECTORS;
+                options.previous = Some(previous);
+            });
+            assert_eq!(scanned.manifest.records.gaps[0].reason, expected);
+            assert_eq!(RUNS.load(Ordering::Relaxed), runs);
+            last = scanned;
+        };
+        check(&memory, 1, "");
+        check(memory.file("/etc/other", "2"), 1, "");
+        check(memory.file("/etc/x", "now"), 2, "now");
+        check(&memory, 2, "now");
+        check(memory.file("/var/yes", ""), 3, "now");
+        check(memory.remove("/etc/x"), 4, "");
     }
 
     #[test]

@@ -38,8 +38,10 @@ const SAMPLE_BYTES: u64 = 16 * 1024 * 1024;
 /// What an earlier scan of the same target left.
 #[derive(Clone, Copy)]
 pub struct Previous<'a> {
-    /// The blob.
+    /// What the walk left.
     pub cache: &'a [u8],
+    /// What the collectors left.
+    pub memo: &'a [u8],
     /// Where its trees are.
     pub source: &'a dyn TreeSource,
 }

@@ -137,8 +137,10 @@ struct Building {
     taken_over: Option<Record>,
     /// Names of directories of a tree that is taken over, with what they delivered.
     delivered: Vec<(Name, Option<Delivery>)>,
-    /// Read although it could be trusted: must come out as this.
-    expected: Option<ExactId>,
+    /// What the previous scan saw, where all is read again.
+    previous: Option<ExactId>,
+    /// Read although it could be trusted: must come out as before.
+    is_sampled: bool,
 }
 
 impl Pending {
@@ -353,11 +355,13 @@ impl<'a> Walk<'a> {
                 self.take_over(scope, pending, nodes, stats);
             }
             Some(record) if is_same => {
-                building.expected = Some(record.exact);
+                building.previous = Some(record.exact);
+                building.is_sampled = true;
                 drop(building);
                 self.read_entries(scope, pending, nodes, stats, None);
             }
             record => {
+                building.previous = record.as_ref().map(|record| record.exact);
                 drop(building);
                 let known = record.and_then(|record| self.known_tree(&record));
                 self.read_entries(scope, pending, nodes, stats, known.as_ref());
@@ -610,12 +614,15 @@ impl<'a> Walk<'a> {
         let encoded = encode_tree(&tree);
         let (content, exact) = (encoded.content, encoded.exact);
         (self.keep.tree)(encoded);
-        if building.expected.is_some_and(|expected| self.contradicts(&expected, &tree)) {
+        if building.is_sampled
+            && building.previous.is_some_and(|expected| self.contradicts(&expected, &tree))
+        {
             let contradiction = Contradiction::at(&pending.path());
             self.collected().contradiction.get_or_insert(contradiction);
         }
         self.remember(pending, building.seen, content, exact);
-        Delivery { content: DirectoryContent::Read { content, exact }, xattrs, is_unchanged: false }
+        let is_unchanged = building.previous == Some(exact);
+        Delivery { content: DirectoryContent::Read { content, exact }, xattrs, is_unchanged }
     }
 
     /// The tree of the previous scan with what its directories are now.

@@ -9,7 +9,7 @@ mod records;
 mod shipped;
 mod tree;
 
-pub use records::set_id;
+pub use records::{Canonical, set_id};
 pub use shipped::{decode_shipped, encode_shipped};
 pub use tree::{EncodedTree, decode_tree, encode_tree};
 

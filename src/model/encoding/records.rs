@@ -1,10 +1,14 @@
-//! Sets of records and the header: encoded only to be named; stores keep them as tables.
+//! Sets of records and the header, to name them and to remember them. What a store keeps of them
+//! are tables.
 
 use super::tree::write_entry;
-use super::{Writer, shipped::write_key};
+use super::{
+    Reader, Writer,
+    shipped::{read_key, write_key},
+};
 use crate::model::{
-    Event, EventSubject, EventTime, Fact, Gap, HardLinks, Header, ManifestId, Omission, Package,
-    SetId, Timestamp, TreePath,
+    CauseKind, ContentDigest, Event, EventSubject, EventTime, Fact, Fault, Gap, HardLinks, Header,
+    ManifestId, Omission, Package, SetId, Stage, TimeCertainty, Timestamp, TreePath,
 };
 use std::collections::BTreeMap;
 
@@ -17,6 +21,11 @@ pub trait Canonical {
 
     /// Appends this record.
     fn write(&self, out: &mut Writer);
+
+    /// Reads what [`Canonical::write`] appended.
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Fault>
+    where
+        Self: Sized;
 }
 
 /// Names a set of records, which is sorted and without doubles.
@@ -69,6 +78,18 @@ fn time(out: &mut Writer, value: Timestamp) {
     out.number(value.nanoseconds.into());
 }
 
+fn read_path(reader: &mut Reader<'_>) -> Result<TreePath, Fault> {
+    Ok(TreePath::parse(reader.bytes()?))
+}
+
+fn read_time(reader: &mut Reader<'_>) -> Result<Timestamp, Fault> {
+    Ok(Timestamp { seconds: reader.signed()?, nanoseconds: reader.small()? })
+}
+
+fn read_map(reader: &mut Reader<'_>) -> Result<BTreeMap<String, String>, Fault> {
+    Ok(reader.list(|reader| Ok((reader.text()?, reader.text()?)))?.into_iter().collect())
+}
+
 fn map(out: &mut Writer, values: &BTreeMap<String, String>) {
     out.number(values.len() as u64);
     for (key, value) in values {
@@ -90,6 +111,19 @@ impl Canonical for Package {
         path(out, &self.evidence);
         map(out, &self.details);
     }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Fault> {
+        Ok(Self {
+            key: read_key(reader)?,
+            version: reader.text()?,
+            state: reader.text()?,
+            installed_at: reader.option(read_time)?,
+            origin: reader.option(Reader::text)?,
+            purl: reader.text()?,
+            evidence: read_path(reader)?,
+            details: read_map(reader)?,
+        })
+    }
 }
 
 impl Canonical for Fact {
@@ -100,6 +134,15 @@ impl Canonical for Fact {
         text(out, &self.key);
         map(out, &self.attributes);
         out.option(self.evidence.as_ref(), path);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Fault> {
+        Ok(Self {
+            scope: reader.text()?,
+            key: reader.text()?,
+            attributes: read_map(reader)?,
+            evidence: reader.option(read_path)?,
+        })
     }
 }
 
@@ -121,6 +164,34 @@ impl Canonical for Event {
         out.list(&self.subjects, write_subject);
         out.byte(u8::from(self.forgeable));
         text(out, &self.text);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Fault> {
+        let event_time = |reader: &mut Reader<'_>| {
+            let at = read_time(reader)?;
+            let certainty = match reader.byte()? {
+                0 => TimeCertainty::Exact,
+                1 => TimeCertainty::LocalTime,
+                2 => TimeCertainty::Guessed,
+                other => return Err(Fault::damaged(format!("certainty {other} of a time"))),
+            };
+            Ok(EventTime { at, certainty })
+        };
+        Ok(Self {
+            source: read_path(reader)?,
+            line: reader.option(Reader::number)?,
+            time: reader.option(event_time)?,
+            until: reader.option(event_time)?,
+            actor: {
+                let word = reader.text()?;
+                CauseKind::parse(&word).ok_or_else(|| Fault::damaged(format!("actor {word}")))?
+            },
+            detail: reader.text()?,
+            action: reader.text()?,
+            subjects: reader.list(read_subject)?,
+            forgeable: reader.byte()? == 1,
+            text: reader.text()?,
+        })
     }
 }
 
@@ -152,6 +223,22 @@ fn write_subject(out: &mut Writer, subject: &EventSubject) {
     }
 }
 
+fn read_subject(reader: &mut Reader<'_>) -> Result<EventSubject, Fault> {
+    Ok(match reader.byte()? {
+        1 => EventSubject::Path(read_path(reader)?),
+        2 => EventSubject::Below(read_path(reader)?),
+        3 => {
+            EventSubject::Package { key: read_key(reader)?, version: reader.option(Reader::text)? }
+        }
+        4 => EventSubject::Fact { scope: reader.text()?, key: reader.text()? },
+        5 => EventSubject::Content {
+            path: read_path(reader)?,
+            digest: ContentDigest(reader.array()?),
+        },
+        other => return Err(Fault::damaged(format!("subject kind {other}"))),
+    })
+}
+
 impl Canonical for Gap {
     const TAG: u8 = b'G';
 
@@ -159,6 +246,13 @@ impl Canonical for Gap {
         path(out, &self.path);
         text(out, self.stage.as_str());
         text(out, &self.reason);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Fault> {
+        let path = read_path(reader)?;
+        let word = reader.text()?;
+        let stage = Stage::parse(&word).ok_or_else(|| Fault::damaged(format!("stage {word}")))?;
+        Ok(Self { path, stage, reason: reader.text()? })
     }
 }
 
@@ -169,6 +263,10 @@ impl Canonical for Omission {
         path(out, &self.path);
         text(out, &self.reason);
     }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Fault> {
+        Ok(Self { path: read_path(reader)?, reason: reader.text()? })
+    }
 }
 
 impl Canonical for HardLinks {
@@ -176,5 +274,77 @@ impl Canonical for HardLinks {
 
     fn write(&self, out: &mut Writer) {
         out.list(self, path);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Fault> {
+        reader.list(read_path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::PackageKey;
+
+    fn check<T: Canonical + PartialEq + std::fmt::Debug>(record: &T) {
+        let mut out = Writer::with_tag(T::TAG);
+        record.write(&mut out);
+        let mut reader = Reader::with_tag(&out.0, T::TAG).unwrap();
+        assert_eq!(T::read(&mut reader).unwrap(), *record);
+        reader.end().unwrap();
+        for cut in 2..out.0.len() {
+            let mut reader = Reader::with_tag(&out.0[..cut], T::TAG).unwrap();
+            assert!(T::read(&mut reader).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn every_record_comes_back_and_a_cut_one_does_not() {
+        let path = || TreePath::parse(b"/var/log/x\xff");
+        let key = PackageKey {
+            manager: "rpm".into(),
+            name: "kernel".into(),
+            architecture: Some("x86_64".into()),
+            instance: Some("6.1".into()),
+        };
+        let details = BTreeMap::from([("source".to_owned(), "linux".to_owned())]);
+        check(&Package {
+            key: key.clone(),
+            version: "6.1-1".into(),
+            state: "installed".into(),
+            installed_at: Some(Timestamp::from_seconds(-5)),
+            origin: Some("Debian".into()),
+            purl: "pkg:rpm/kernel@6.1-1".into(),
+            evidence: path(),
+            details: details.clone(),
+        });
+        check(&Fact {
+            scope: "users".into(),
+            key: "root".into(),
+            attributes: details,
+            evidence: Some(path()),
+        });
+        let time = |certainty| Some(EventTime { at: Timestamp::from_seconds(7), certainty });
+        check(&Event {
+            source: path(),
+            line: Some(812),
+            time: time(TimeCertainty::LocalTime),
+            until: time(TimeCertainty::Guessed),
+            actor: CauseKind::CloudInit,
+            detail: "write_files".into(),
+            action: "write".into(),
+            subjects: vec![
+                EventSubject::Path(path()),
+                EventSubject::Below(path()),
+                EventSubject::Package { key, version: Some("1".into()) },
+                EventSubject::Fact { scope: "users".into(), key: "deploy".into() },
+                EventSubject::Content { path: path(), digest: ContentDigest([3; 32]) },
+            ],
+            forgeable: true,
+            text: "a line".into(),
+        });
+        check(&Gap { path: path(), stage: Stage::Packages, reason: "damaged".into() });
+        check(&Omission { path: path(), reason: "tmpfs".into() });
+        check(&vec![path(), TreePath::root()]);
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn write_key(out: &mut Writer, key: &PackageKey) {
     out.option(key.instance.as_ref(), |out, text| out.bytes(text.as_bytes()));
 }
 
-fn read_key(reader: &mut Reader<'_>) -> Result<PackageKey, Fault> {
+pub(super) fn read_key(reader: &mut Reader<'_>) -> Result<PackageKey, Fault> {
     Ok(PackageKey {
         manager: reader.text()?,
         name: reader.text()?,
