@@ -22,19 +22,19 @@ fn run(program: &str, arguments: &[&OsStr]) -> Option<()> {
     output.status.success().then_some(())
 }
 
-fn tool(program: &str, arguments: &[&str]) -> Option<()> {
+pub fn tool(program: &str, arguments: &[&str]) -> Option<()> {
     run(program, &arguments.iter().map(OsStr::new).collect::<Vec<_>>())
 }
 
 /// What a tar can hold, and whether attributes and devices could be made here.
-struct Sample {
-    folder: tempfile::TempDir,
+pub struct Sample {
+    pub folder: tempfile::TempDir,
     has_devices: bool,
 }
 
 impl Sample {
-    /// `ustar` marks what only the richer formats can carry.
-    fn new(rich: bool) -> Self {
+    /// `rich`: with what ustar cannot carry.
+    pub fn new(rich: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("root");
         let at = |name: &str| root.join(name);
@@ -73,12 +73,12 @@ impl Sample {
         Self { folder, has_devices }
     }
 
-    fn root(&self) -> std::path::PathBuf {
+    pub fn root(&self) -> std::path::PathBuf {
         self.folder.path().join("root")
     }
 
     /// Attributes, ACLs and capabilities, as far as they can be set here.
-    fn with_xattrs(self) -> Option<Self> {
+    pub fn with_xattrs(self) -> Option<Self> {
         let path = |name: &str| self.root().join(name).into_os_string().into_string().unwrap();
         tool("setfattr", &["-n", "user.note", "-v", "a=b\nc", &path("etc/motd")])?;
         tool("setfattr", &["-n", "user.100%=full", "-v", "0x00ff0a00", &path("etc")])?;
@@ -143,7 +143,7 @@ fn check_ranges(filesystem: &dyn Filesystem, node: &Node, bytes: &[u8]) {
 }
 
 /// All entries by path, and which paths share an inode.
-fn describe_all(
+pub fn describe_all(
     filesystem: &dyn Filesystem,
     unit: u32,
     carries: Carries,
@@ -220,7 +220,7 @@ fn check_tar(sample: &Sample, arguments: &[&str], unit: u32) {
 
 /// ustar has whole seconds since 1970.
 const SECONDS: u32 = u32::MAX;
-const NANOSECONDS: u32 = 1;
+pub const NANOSECONDS: u32 = 1;
 
 #[test]
 fn ustar_reads_as_the_tree() {

@@ -10,6 +10,7 @@
 )]
 
 mod archives;
+mod containers;
 mod dpkg;
 mod ext4_journal;
 mod ext4_oracle;

@@ -89,6 +89,12 @@ pub fn open_tar(path: &Path, options: &TarOptions) -> Result<OpenedTar, Fault> {
     Ok(opened)
 }
 
+/// Whether bytes begin with the header of a member.
+#[must_use]
+pub fn is_header(start: &[u8]) -> bool {
+    start.first_chunk().is_some_and(|block| header::Header::new(block).is_some())
+}
+
 /// Opens an archive that lies on a device (inside of another archive, say).
 pub fn read_tar(device: Arc<dyn BlockDevice>, options: &TarOptions) -> Result<OpenedTar, Fault> {
     build::build(device, options)
