@@ -12,6 +12,7 @@
 mod archives;
 mod containers;
 mod dpkg;
+mod ext4_hostile;
 mod ext4_journal;
 mod ext4_oracle;
 mod house;

@@ -86,7 +86,8 @@ pub fn next_data(volume: &Volume, inode: &Inode, offset: u64) -> Result<Option<R
         return Ok(None);
     }
     if inode.has(flags::INLINE_DATA) {
-        return Ok(Some(offset..inode.size));
+        let end = inode.size.min(inline(inode)?.len() as u64);
+        return Ok(Some(offset..end).filter(|range| !range.is_empty()));
     }
     let size = u64::from(volume.superblock.block_size);
     let mut at = offset.checked_div(size).unwrap_or(0);

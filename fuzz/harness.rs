@@ -1,0 +1,99 @@
+//! What all targets share: the input as a device, and a walk that reads all there is.
+//!
+//! The invariant of every reader: whatever the bytes are, reading ends, in bounded memory and
+//! without a panic.
+
+use driftcheck::block::BlockDevice;
+use driftcheck::filesystem::{Filesystem, Node};
+use driftcheck::model::{Fault, FileKind};
+
+/// As many entries are visited: a small input can name one inode many times.
+const MAX_ENTRIES: usize = 2000;
+/// As many bytes of one file are read, for the same reason.
+const MAX_FILE: u64 = 1 << 20;
+const MAX_DEPTH: usize = 64;
+/// A device of at least this length, zeros behind the input: an image's tail is rarely needed.
+const MIN_LENGTH: u64 = 4 << 20;
+
+/// The input as a device.
+#[derive(Debug)]
+pub struct Input(Vec<u8>);
+
+impl Input {
+    /// Copies the input.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+}
+
+impl BlockDevice for Input {
+    fn length(&self) -> u64 {
+        MIN_LENGTH.max(self.0.len() as u64)
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
+        let end = offset.checked_add(buffer.len() as u64);
+        if end.is_none_or(|end| end > self.length()) {
+            return Err(Fault::damaged(format!("beyond the end: {offset}")));
+        }
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        buffer.fill(0);
+        let rest = self.0.get(start..).unwrap_or_default();
+        for (to, from) in buffer.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        Ok(())
+    }
+}
+
+/// Reads everything, as a scan does, up to the limits above.
+pub fn walk(filesystem: &dyn Filesystem) {
+    let mut entries = 0;
+    visit(filesystem, &filesystem.root(), 0, &mut entries);
+}
+
+fn visit(filesystem: &dyn Filesystem, node: &Node, depth: usize, entries: &mut usize) {
+    *entries += 1;
+    if *entries > MAX_ENTRIES || depth > MAX_DEPTH {
+        return;
+    }
+    let _ = filesystem.xattrs(node);
+    let Ok(metadata) = filesystem.metadata(node) else { return };
+    match metadata.kind {
+        FileKind::File => {
+            let _ = read(filesystem, node);
+        }
+        FileKind::Symlink => {
+            let _ = filesystem.read_link(node);
+        }
+        FileKind::Directory => {
+            let Ok(listing) = filesystem.read_directory(node) else { return };
+            if let Some(last) = listing.entries.last() {
+                let _ = filesystem.lookup(node, last.name.as_bytes());
+            }
+            for entry in listing.entries {
+                visit(filesystem, &entry.node, depth + 1, entries);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn read(filesystem: &dyn Filesystem, node: &Node) -> Result<(), Fault> {
+    let node = filesystem.open(node)?;
+    let mut buffer = vec![0; 64 << 10];
+    let (mut at, mut left) = (0, MAX_FILE);
+    while let Some(range) = filesystem.next_data(&node, at)? {
+        assert!(range.start >= at && range.end > range.start, "{range:?} after {at}");
+        at = range.start;
+        while at < range.end {
+            let count = filesystem.read_at(&node, at, &mut buffer)? as u64;
+            if count == 0 || count > left {
+                return Ok(());
+            }
+            (at, left) = (at + count, left - count);
+        }
+    }
+    Ok(())
+}

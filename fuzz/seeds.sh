@@ -1,0 +1,48 @@
+#!/bin/sh
+# Makes seeds for the targets below fuzz/corpus, with the tools that make the real thing.
+# Needs e2fsprogs; no root. One function a target.
+set -eu
+cd "$(dirname "$0")"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+tree="$work/tree"
+mkdir -p "$tree/a/b"
+for i in 1 2 3 4 5 6 7 8; do echo "$i" >"$tree/a/name-$i"; done
+head -c 9000 /dev/zero | tr '\0' x >"$tree/file"
+truncate -s 100M "$tree/sparse"
+ln -s a/b "$tree/link"
+ln -s "$(head -c 200 /dev/zero | tr '\0' l)" "$tree/long-link"
+mkfifo "$tree/fifo"
+setfattr -n user.small -v value "$tree/file" 2>/dev/null || :
+
+ext4() {
+    out=corpus/ext4
+    mkdir -p "$out"
+    one() {
+        name=$1 type=$2 features=$3
+        truncate -s 400K "$work/$name"
+        mke2fs -q -F -t "$type" -b 1024 -N 32 -O "$features" -d "$tree" "$work/$name"
+        # What is used lies at the beginning; a target takes zeros for the rest.
+        head -c 200K "$work/$name" >"$out/$name"
+    }
+    one extents ext4 '^metadata_csum,^has_journal,^resize_inode,64bit'
+    one inline ext4 '^metadata_csum,^has_journal,^resize_inode,inline_data'
+    one checksums ext4 'metadata_csum,^has_journal,^resize_inode,64bit'
+    one maps ext2 '^resize_inode'
+    one groups ext4 '^metadata_csum,^has_journal,^resize_inode,meta_bg,bigalloc,ea_inode'
+    # A journal that was not replayed, without checksums and with both versions of them.
+    for version in none 2 3; do
+        rm -f "$work/log"
+        truncate -s 2100K "$work/log"
+        mke2fs -q -F -t ext4 -b 1024 -N 32 -J size=1 -E packed_meta_blocks=1 \
+            -O '^metadata_csum,^resize_inode' -d "$tree" "$work/log"
+        case $version in none) how='' ;; *) how="-c -v $version" ;; esac
+        printf 'jo %s\njw -b 1200,1201,1202 %s\njc\njo %s\njw -r 1201\njc\n' \
+            "$how" "$tree/file" "$how" >"$work/requests"
+        debugfs -w -f "$work/requests" "$work/log" >/dev/null 2>&1
+        head -c 1300K "$work/log" >"$out/log-$version"
+    done
+}
+
+ext4
