@@ -11,7 +11,7 @@ mod tree;
 
 pub use records::{Canonical, set_id};
 pub use shipped::{decode_shipped, encode_shipped};
-pub use tree::{EncodedTree, decode_tree, encode_tree};
+pub use tree::{EncodedTree, decode_tree, encode_tree, entry_ends};
 
 use super::Fault;
 

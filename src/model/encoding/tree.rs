@@ -62,6 +62,18 @@ pub fn decode_tree(bytes: &[u8]) -> Result<Tree, Fault> {
     Ok(Tree { entries })
 }
 
+/// Where each entry of an encoded directory ends, with its name: for stores that keep a large
+/// directory in parts. The first entry begins at offset 2.
+pub fn entry_ends(bytes: &[u8]) -> Result<Vec<(usize, Name)>, Fault> {
+    let mut reader = Reader::with_tag(bytes, TREE)?;
+    let mut ends = Vec::new();
+    while !reader.is_at_end() {
+        let name = read_entry(&mut reader)?.name;
+        ends.push((reader.offset, name.ok_or_else(|| Fault::damaged("an entry without a name"))?));
+    }
+    Ok(ends)
+}
+
 /// What both ids cover.
 fn write_common(out: &mut Writer, entry: &Entry) {
     out.bytes(entry.name.as_ref().map_or(&[], |name| name.as_bytes()));
@@ -218,6 +230,21 @@ mod tests {
     fn every_kind_comes_back() {
         let tree = sample();
         assert_eq!(decode_tree(&encode_tree(&tree).bytes).unwrap(), tree);
+    }
+
+    #[test]
+    fn entries_end_where_the_next_begins() {
+        let tree = sample();
+        let bytes = encode_tree(&tree).bytes;
+        let ends = entry_ends(&bytes).unwrap();
+        assert_eq!(ends.len(), tree.entries.len());
+        let mut start = 2;
+        for ((end, name), entry) in ends.iter().zip(&tree.entries) {
+            let alone = encode_tree(&Tree { entries: vec![entry.clone()] }).bytes;
+            assert_eq!((&bytes[start..*end], Some(name)), (&alone[2..], entry.name.as_ref()));
+            start = *end;
+        }
+        assert_eq!(start, bytes.len());
     }
 
     /// A change here orphans every stored manifest: raise the version instead.
