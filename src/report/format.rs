@@ -163,10 +163,7 @@ pub fn attribute(attribute: &Attribute) -> String {
 #[must_use]
 pub fn change(change: &Change) -> String {
     let side = match change.kind {
-        ChangeKind::Modified => {
-            let parts: Vec<String> = change.attributes.iter().map(attribute).collect();
-            return parts.join(", ");
-        }
+        ChangeKind::Modified => return modified(change),
         ChangeKind::Added => |attribute: &Attribute| attribute.after.clone(),
         ChangeKind::Removed => |attribute: &Attribute| attribute.before.clone(),
     };
@@ -187,6 +184,24 @@ pub fn change(change: &Change) -> String {
         (kind, parts) if parts.is_empty() => kind.to_owned(),
         (kind, parts) => format!("{kind}: {parts}"),
     }
+}
+
+/// Bytes that differ are `content`, with the sizes where those differ too: nobody reads digests.
+fn modified(change: &Change) -> String {
+    let digest = change.attribute("digest");
+    let content = digest.filter(|one| {
+        let read = |side| matches!(side, &Some(AttributeValue::Digest(Some(_))));
+        read(&one.before) && read(&one.after)
+    });
+    let mut parts = Vec::new();
+    if content.is_some() {
+        let sizes = change.attribute("size").map(attribute);
+        let sizes = sizes.as_deref().map(|text| text.trim_start_matches("size "));
+        parts.push(sizes.map_or_else(|| "content".to_owned(), |text| format!("content ({text})")));
+    }
+    let told = |name: &str| content.is_some() && matches!(name, "digest" | "size");
+    parts.extend(change.attributes.iter().filter(|one| !told(&one.name)).map(attribute));
+    parts.join(", ")
 }
 
 #[cfg(test)]
@@ -258,6 +273,18 @@ mod tests {
                 one("xattr:user.x", None, Some(AttributeValue::Bytes(b"\x1b".to_vec()))),
             ],
             "mode 0644 -> 4755, user.x \\x1b added",
+        );
+        let digest = |bytes| Some(AttributeValue::Digest(Some(ContentDigest::of(bytes))));
+        let size = |count| Some(AttributeValue::Number(count));
+        check(
+            ChangeKind::Modified,
+            vec![one("size", size(12), size(2048)), one("digest", digest(b"a"), digest(b"b"))],
+            "content (12 B -> 2.0 KiB)",
+        );
+        check(
+            ChangeKind::Modified,
+            vec![one("size", size(1), size(2)), one("digest", digest(b""), None)],
+            "size 1 B -> 2 B, content af1349b9f5f9 removed",
         );
         check(
             ChangeKind::Added,

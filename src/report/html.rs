@@ -10,7 +10,7 @@ use crate::model::{DriftReport, ManifestSummary};
 use minijinja::Environment;
 use minijinja::value::Serde;
 use serde::Serialize;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 const NAME: &str = "drift.html";
 const TEMPLATE: &str = include_str!("drift.html");
@@ -88,8 +88,9 @@ pub(super) fn drift(report: &DriftReport, _: &View, out: &mut dyn Write) -> io::
     environment.add_template(NAME, TEMPLATE).map_err(io::Error::other)?;
     let template = environment.get_template(NAME).map_err(io::Error::other)?;
     let page = minijinja::Value::from(Serde(page(report)));
-    template.render_captured_to(page, out).map_err(io::Error::other)?;
-    Ok(())
+    let mut out = BufWriter::new(out);
+    template.render_captured_to(page, &mut out).map_err(io::Error::other)?;
+    out.flush()
 }
 
 fn page(report: &DriftReport) -> Page {

@@ -68,7 +68,7 @@ impl View {
         Self { width: 100, color: false, verbosity: Verbosity::Normal, all: false };
 }
 
-/// Writes the answer of `compare` and `check`.
+/// Writes the answer of `compare` and `check`. Sinks are best buffered: rows come one by one.
 pub type DriftFn = fn(&DriftReport, &View, &mut dyn Write) -> io::Result<()>;
 /// Writes a part of a manifest for `show`.
 pub type ShowFn = fn(&ShowReport<'_>, &View, &mut dyn Write) -> io::Result<()>;

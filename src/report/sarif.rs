@@ -6,6 +6,7 @@
 //! those of a target hang below the base `TARGET`, those of build files below `SRCROOT`.
 
 use super::View;
+use super::json::document;
 use super::pins::{self, Pins};
 use super::sheet::{Place, Region, Row, Sheet};
 use crate::model::{DriftReport, Severity};
@@ -48,7 +49,7 @@ fn write(sheet: &Sheet, out: &mut dyn Write) -> io::Result<()> {
             json!({"level": "error", "message": {"text": format!("not read: {place}: {reason}")}})
         })
         .collect();
-    let document = json!({
+    let log = json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
         "runs": [{
@@ -70,8 +71,7 @@ fn write(sheet: &Sheet, out: &mut dyn Write) -> io::Result<()> {
             "results": results,
         }],
     });
-    serde_json::to_writer_pretty(&mut *out, &document)?;
-    out.write_all(b"\n")
+    document(&log, out)
 }
 
 fn insert(value: &mut Value, key: &str, item: Value) {

@@ -59,9 +59,11 @@ impl<'a> Story<'a> {
         let changes = format::count(report.changes.len(), "change");
         match report.outcome {
             Outcome::Clean => {
-                format!(
-                    "clean: {current} is {baseline} as it was approved ({changes} accounted for)"
-                )
+                let below = match report.findings.len() {
+                    0 => String::new(),
+                    _ => format!("; {findings}{} below the limit", self.severities()),
+                };
+                format!("clean: {current} is {baseline} as it was approved ({changes}{below})")
             }
             Outcome::Drift => format!(
                 "drift: {current} differs from {baseline}: {findings}{}, {changes}",
@@ -113,15 +115,22 @@ impl<'a> Story<'a> {
     }
 }
 
-/// Why a change is not drift: the rule, else the package, else the note.
+/// Why a change is not drift: the package that explains it, the rule (with the person's reason
+/// where one accepted it), else the note.
 fn reason(judged: &JudgedChange) -> String {
     if judged.disposition == Disposition::Explained
         && let Some(package) = &judged.package
     {
         return format::escaped(&format!("{package} ({})", package.manager));
     }
-    let reason = judged.rule.as_deref().or(judged.note.as_deref()).unwrap_or("other");
-    format::escaped(reason)
+    let reason = match (&judged.rule, &judged.note) {
+        (Some(rule), Some(note)) if judged.disposition == Disposition::Accepted => {
+            format!("{rule}: {note}")
+        }
+        (Some(reason), _) | (None, Some(reason)) => reason.clone(),
+        (None, None) => "other".to_owned(),
+    };
+    format::escaped(&reason)
 }
 
 /// Where a finding stands in the report, and under what heading.
@@ -227,10 +236,7 @@ mod tests {
             "drift: web-01 differs from golden: 5 findings (1 critical, 1 high, 2 medium, 1 low), \
              11 changes",
         );
-        check(
-            &testing::clean(),
-            "clean: web-01 is golden as it was approved (1 change accounted for)",
-        );
+        check(&testing::clean(), "clean: web-01 is golden as it was approved (1 change)");
         let mut incomplete = testing::clean();
         incomplete.outcome = Outcome::Incomplete;
         incomplete.gaps = testing::drift().gaps;

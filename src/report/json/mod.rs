@@ -11,12 +11,15 @@ mod schema;
 pub(super) mod show_v1;
 
 use serde::Serialize;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 /// One document, indented, with a newline at its end.
-fn document(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
-    out.write_all(b"\n")
+pub(super) fn document(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    // The serializer writes token by token; the caller's sink may be a plain file.
+    let mut out = BufWriter::new(out);
+    serde_json::to_writer_pretty(&mut out, value)?;
+    out.write_all(b"\n")?;
+    out.flush()
 }
 
 /// A value with its `type` in front, as ndjson has one on each line.
@@ -29,6 +32,7 @@ struct Line<'a, T> {
 }
 
 fn line(kind: &'static str, value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, &Line { kind, value })?;
-    out.write_all(b"\n")
+    let mut line = serde_json::to_vec(&Line { kind, value })?;
+    line.push(b'\n');
+    out.write_all(&line)
 }

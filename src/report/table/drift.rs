@@ -3,7 +3,7 @@
 
 use super::{Page, WIDE, severity_cell};
 use crate::model::{
-    Disposition, DriftReport, Finding, JudgedChange, ManifestSummary, Outcome, Subject,
+    Disposition, DriftReport, Finding, JudgedChange, ManifestSummary, Outcome, Subject, TreePath,
 };
 use crate::report::story::{self, Story};
 use crate::report::{Verbosity, View, format};
@@ -77,6 +77,8 @@ fn finding_row(story: &Story<'_>, finding: &Finding, view: &View) -> Vec<Cell> {
                 lines.push(format!("package {}", format::escaped(&package.to_string())));
             }
         }
+        // The title names the directory and counts what is below it.
+        [Subject::Path(top), rest @ ..] if !verbose && rest.iter().all(|one| below(one, top)) => {}
         subjects => lines.extend(subject_lines(story, subjects, verbose)),
     }
     let causes = story::causes(&finding.causes);
@@ -94,6 +96,10 @@ fn finding_row(story: &Story<'_>, finding: &Finding, view: &View) -> Vec<Cell> {
         row.push(Cell::new(if finding.causes.is_empty() { String::new() } else { causes }));
     }
     row
+}
+
+fn below(subject: &Subject, top: &TreePath) -> bool {
+    matches!(subject, Subject::Path(path) if path.is_at_or_below(top))
 }
 
 fn subject_lines(story: &Story<'_>, subjects: &[Subject], verbose: bool) -> Vec<String> {
