@@ -133,6 +133,16 @@ pub fn value(name: &str, value: &AttributeValue) -> String {
     }
 }
 
+/// [`value`] without abbreviations: digests with all their digits, sizes in bytes.
+#[must_use]
+pub fn full(name: &str, side: &AttributeValue) -> String {
+    match side {
+        AttributeValue::Digest(Some(digest)) => digest.to_string(),
+        AttributeValue::Number(count) if name == "size" => format!("{} bytes", number(*count)),
+        other => value(name, other),
+    }
+}
+
 /// Prose with parts that came from a target, safe to print: the same as
 /// [`crate::model::path::escape`], but backslashes stay single, because paths in such a text were
 /// escaped when it was put together.

@@ -21,6 +21,7 @@ mod html;
 mod json;
 mod junit;
 mod markdown;
+mod narrow;
 mod pins;
 mod sarif;
 mod sheet;
@@ -31,8 +32,10 @@ mod table;
 mod testing;
 pub mod xattr;
 
+pub use narrow::Narrow;
 pub use pins::{Pins, Sources};
 pub use show::{FileRow, Owners, Section, ShowReport, list_files};
+pub use table::explain::explain;
 
 use crate::model::DriftReport;
 use std::io::{self, Write};

@@ -5,6 +5,7 @@
 //! target was escaped before it gets here.
 
 pub(super) mod drift;
+pub(super) mod explain;
 pub(super) mod pins;
 pub(super) mod show;
 

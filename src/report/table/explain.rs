@@ -1,0 +1,106 @@
+//! `explain SUBJECT` for a person: everything that a report knows of one subject, with the chain
+//! of evidence quoted line by line.
+
+use super::Page;
+use crate::model::{Cause, DriftReport, JudgedChange, Subject};
+use crate::report::{View, format, story};
+use comfy_table::Cell;
+use std::io::{self, Write};
+
+/// Writes what is known of `subject`; false, and nothing written, where the report has no change
+/// of it.
+pub fn explain(
+    report: &DriftReport,
+    subject: &Subject,
+    view: &View,
+    out: &mut dyn Write,
+) -> io::Result<bool> {
+    let Some(judged) = report.changes.iter().find(|one| one.change.subject == *subject) else {
+        return Ok(false);
+    };
+    let mut page = Page { view, out };
+    page.heading(&story::subject(subject), None)?;
+    page.grid(facts(report, judged), &[])?;
+    page.blank()?;
+    attributes(&mut page, judged)?;
+    page.blank()?;
+    if judged.causes.is_empty() {
+        page.paragraph("Cause: unknown. Nothing that was recorded names it.", 0)?;
+    }
+    for cause in &judged.causes {
+        chain(&mut page, cause)?;
+    }
+    Ok(true)
+}
+
+fn facts(report: &DriftReport, judged: &JudgedChange) -> Vec<Vec<Cell>> {
+    let mut rows = vec![("verdict", judged.disposition.as_str().to_owned())];
+    if let Some(rule) = &judged.rule {
+        rows.push(("rule", format::escaped(rule)));
+    }
+    if let Some(note) = &judged.note {
+        rows.push(("remark", format::escaped(note)));
+    }
+    if let Some(package) = &judged.package {
+        let manager = format::escaped(&package.manager);
+        rows.push(("package", format!("{} ({manager})", format::escaped(&package.to_string()))));
+    }
+    let naming = report.findings.iter().filter(|one| one.subjects.contains(&judged.change.subject));
+    for finding in naming {
+        let title = format::escaped(&finding.title);
+        rows.push(("finding", format!("{} {}: {title}", finding.id, finding.severity)));
+    }
+    rows.into_iter().map(|(name, value)| vec![Cell::new(name), Cell::new(value)]).collect()
+}
+
+/// Both sides of every attribute, digests in full.
+fn attributes(page: &mut Page<'_>, judged: &JudgedChange) -> io::Result<()> {
+    let change = &judged.change;
+    let rows = change.attributes.iter().map(|attribute| {
+        let side = |side: &Option<_>| {
+            side.as_ref().map_or_else(String::new, |value| format::full(&attribute.name, value))
+        };
+        vec![
+            Cell::new(format::escaped(&attribute.name)),
+            Cell::new(side(&attribute.before)),
+            Cell::new(side(&attribute.after)),
+        ]
+    });
+    let rows = rows.collect();
+    let heading = change.kind.as_str().to_uppercase();
+    page.table(Some(&[&heading, "BEFORE", "AFTER"]), rows, &[], None)
+}
+
+fn chain(page: &mut Page<'_>, cause: &Cause) -> io::Result<()> {
+    let text = story::causes(std::slice::from_ref(cause));
+    page.heading(&format!("Cause: {text}"), None)?;
+    for evidence in &cause.evidence {
+        page.paragraph(&story::evidence(evidence), 2)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::TreePath;
+    use crate::report::testing::{self, golden};
+
+    #[test]
+    fn the_whole_chain_of_one_path() {
+        let report = testing::drift();
+        let check = |path: &[u8]| {
+            let subject = Subject::Path(TreePath::parse(path));
+            let mut out = Vec::new();
+            let view = View { width: 80, ..View::PLAIN };
+            assert!(explain(&report, &subject, &view, &mut out).unwrap());
+            String::from_utf8(out).unwrap()
+        };
+        let all =
+            [check(b"/etc/ssh/sshd_config"), check(b"/usr/bin/ping"), check(testing::HOSTILE)];
+        assert!(!all.concat().contains('\x1b'));
+        golden("explain-80.txt", &all.join("\n"));
+        let other = Subject::Path(TreePath::parse("/unchanged"));
+        assert!(!explain(&report, &other, &View::PLAIN, &mut Vec::new()).unwrap());
+    }
+}
