@@ -155,6 +155,85 @@ fn a_log_with_checksums_of_version_2() {
     check_version_2("metadata_csum,^64bit");
 }
 
+/// A loop device, detached when it goes.
+struct Loop(String);
+
+impl Loop {
+    fn new(file: &Path) -> Self {
+        Self(run("losetup", &["--find", "--show", text(file)]).unwrap().trim().to_owned())
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = run("losetup", &["--detach", &self.0]);
+    }
+}
+
+fn faults_of_root(image: &Path) -> Vec<String> {
+    let ours = Ext4::open(Arc::new(Image::open(image))).unwrap();
+    let listing = ours.read_directory(&ours.root()).unwrap();
+    listing.faults.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn an_external_journal_that_is_needed_is_named() {
+    if let Some(reason) = cannot_mount() {
+        println!("skipped: {reason}");
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let log = make_image(folder.path(), 8, &["mke2fs", "-b", "4096", "-O", "journal_dev"]);
+    let log = {
+        let moved = log.with_file_name("log");
+        fs::rename(log, &moved).unwrap();
+        moved
+    };
+    let fault = Ext4::open(Arc::new(Image::open(&log))).unwrap_err();
+    assert_eq!(fault.to_string(), "this is the external journal of another ext4");
+    let device = Loop::new(&log);
+    let journal = format!("device={}", device.0);
+    let image = make_image(folder.path(), 16, &["mkfs.ext4", "-b", "4096", "-J", &journal]);
+    assert!(faults_of_root(&image).is_empty());
+    let copy = {
+        let at = folder.path().join("mount");
+        let options = format!("rw,journal_path={}", device.0);
+        let mount = Mount::new(&image, &at, &options).unwrap();
+        fs::write(mount.0.join("file"), b"bytes").unwrap();
+        sync(&mount.0);
+        cut_off(&image, "copy")
+    };
+    assert_eq!(
+        faults_of_root(&copy),
+        ["the journal holds changes that could not be replayed, the tree is shown without them: \
+          it lies on another device"]
+    );
+}
+
+#[test]
+fn fast_commits_are_named() {
+    if let Some(reason) = cannot_mount() {
+        println!("skipped: {reason}");
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let arguments = ["mkfs.ext4", "-b", "4096", "-O", "fast_commit"];
+    let image = make_image(folder.path(), 32, &arguments);
+    let copy = {
+        let mount = Mount::new(&image, &folder.path().join("mount"), "rw,commit=1000").unwrap();
+        fs::write(mount.0.join("first"), b"in the log").unwrap();
+        sync(&mount.0);
+        let file = File::create(mount.0.join("second")).unwrap();
+        file.write_all_at(b"in a fast commit", 0).unwrap();
+        file.sync_all().unwrap();
+        cut_off(&image, "copy")
+    };
+    let faults = faults_of_root(&copy);
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    let expected = "the journal's 1 fast commits are not replayed: the last changes to";
+    assert!(faults[0].starts_with(expected), "{faults:?}");
+}
+
 /// Where the partitions of a GPT with sectors of 512 bytes begin and end.
 fn partitions(raw: &Path) -> Vec<(u64, u64)> {
     let mut table = vec![0; 128 * 128];

@@ -6,7 +6,7 @@ use driftcheck::block::BlockDevice;
 use driftcheck::filesystem::ext4::Ext4;
 use driftcheck::filesystem::resolve::{LastLink, resolve};
 use driftcheck::filesystem::{Filesystem, Node};
-use driftcheck::model::{Fault, FileKind, TreePath};
+use driftcheck::model::{Fault, FaultKind, FileKind, TreePath};
 use rustix::fs as unix;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -449,6 +449,62 @@ fn ext3_with_small_blocks() {
 #[test]
 fn ext2_without_an_index() {
     check(2000, 64, true, &["mkfs.ext2", "-b", "4096", "-I", "256", "-O", "^dir_index"]);
+}
+
+/// Has mke2fs copy a tree, for features that the kernel here may not mount.
+fn check_copy(arguments: &[&str]) {
+    if let Some(reason) = cannot_mount() {
+        println!("skipped: {reason}");
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let tree = folder.path().join("tree");
+    fs::create_dir(&tree).unwrap();
+    fill(&tree, 1000, true);
+    // mke2fs leaves sockets out.
+    fs::remove_file(tree.join("socket")).unwrap();
+    let all = [arguments, &["-d", text(&tree)]].concat();
+    let image = make_image(folder.path(), 192, &all);
+    let ours = Ext4::open(Arc::new(Image::open(&image))).unwrap();
+    compare(&ours, &ours.root(), &tree, Exactness::Copied);
+}
+
+#[test]
+fn ext4_with_64k_blocks() {
+    check_copy(&["mkfs.ext4", "-b", "65536", "-O", "^has_journal"]);
+}
+
+#[test]
+fn ext4_with_case_folding_and_a_seed() {
+    check_copy(&["mkfs.ext4", "-b", "4096", "-O", "casefold,metadata_csum_seed,verity"]);
+}
+
+#[test]
+fn encrypted_nodes_are_named() {
+    if let Some(reason) = cannot_mount() {
+        println!("skipped: {reason}");
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let image = make_image(folder.path(), 16, &["mkfs.ext4", "-b", "4096", "-O", "encrypt"]);
+    let at = folder.path().join("mount");
+    match Mount::new(&image, &at, "rw,test_dummy_encryption") {
+        Ok(mount) => {
+            fs::create_dir(mount.0.join("secret")).unwrap();
+            fs::write(mount.0.join("secret/file"), b"plain").unwrap();
+        }
+        Err(reason) => {
+            println!("skipped: {reason}");
+            return;
+        }
+    }
+    let ours = Ext4::open(Arc::new(Image::open(&image))).unwrap();
+    let node = ours.lookup(&ours.root(), b"secret").unwrap().unwrap();
+    assert_eq!(ours.metadata(&node).unwrap().kind, FileKind::Directory);
+    let fault = ours.read_directory(&node).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unsupported);
+    assert!(fault.to_string().contains("fscrypt"), "{fault}");
+    assert!(ours.xattrs(&node).unwrap().is_empty());
 }
 
 #[test]

@@ -102,9 +102,9 @@ impl<'a> Log<'a> {
         self.end.saturating_sub(self.first)
     }
 
-    /// Places of fast commits, in their order.
+    /// Places of fast commits, in their order; the one between them and the log is not used.
     pub fn fast_positions(&self) -> std::ops::Range<u32> {
-        self.end..self.fast_end
+        self.end.saturating_add(1)..self.fast_end
     }
 
     /// Where on the device a block of the journal lies.
