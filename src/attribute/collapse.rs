@@ -1,11 +1,12 @@
 //! Folding the changes of files into the changes of their packages.
 
-use super::generated::{Half, is_directory, maker};
+use super::generated::{Half, maker};
 use super::packages::Packages;
 use super::verify::{Verdict, bytes, verify};
 use crate::model::{
-    Change, ChangeKind, Content, Disposition, Entry, Expectation, Gap, JudgedChange, PackageKey,
-    ShippedSource, Side, Stage, Subject, TreePath, TreeSource,
+    AttributeValue, Change, ChangeKind, Content, ContentDigest, Disposition, Entry, Expectation,
+    FileKind, Gap, JudgedChange, PackageKey, ShippedSource, Side, Stage, Subject, TreePath,
+    TreeSource,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -31,6 +32,7 @@ pub fn collapse(changes: Vec<Change>, before: &Side<'_>, after: &Side<'_>) -> Co
     };
     let mut judged: Vec<JudgedChange> =
         changes.into_iter().map(|change| work.judge(change)).collect();
+    copies(&mut judged);
     directories(&mut judged);
     facts(&mut judged, before, after);
     tell_packages(&mut judged, &work.packages);
@@ -96,10 +98,12 @@ impl Work<'_> {
             }
             _ => Case::default(),
         };
-        if case.package.is_some() {
+        // Python's bytecode is listed by its package, without a digest.
+        if case.package.is_some() && (case.explained || !is_bytecode(path)) {
             return case;
         }
-        self.made(path, kind, before.as_ref(), after.as_ref())
+        let made = self.made(path, kind, before.as_ref(), after.as_ref());
+        if made.explained || case.package.is_none() { made } else { case }
     }
 
     /// What is there now and belongs to a package: the best of its owners' verdicts.
@@ -116,6 +120,9 @@ impl Work<'_> {
             let mut verdict = verify(entry, before, expectation, self.sources.1);
             if verdict == Verdict::Link {
                 verdict = self.leads_home(path, entry);
+            }
+            if expectation.digest.is_none() && is_own_record(path) {
+                verdict = Verdict::Matches;
             }
             let case = if self.packages.step(key).is_some() {
                 match &verdict {
@@ -170,13 +177,13 @@ impl Work<'_> {
     }
 
     /// A link of unrecorded target is taken for the package's where it leads to what any package
-    /// ships.
+    /// ships, or to nothing in a place that packages alone fill.
     fn leads_home(&mut self, path: &TreePath, entry: &Entry) -> Verdict {
         let Content::Symlink { target } = &entry.content else { return Verdict::Link };
         let Some(parent) = path.parent() else { return Verdict::Link };
-        // `..` goes up from where the directory really is.
         let target = super::cursor::absolute(&parent, target);
-        if self.after.is_owned(&target) { Verdict::Matches } else { Verdict::Link }
+        let is_nothing = is_packaged_place(&target) && self.after.tree.get(&target).is_none();
+        if is_nothing || self.after.is_owned(&target) { Verdict::Matches } else { Verdict::Link }
     }
 
     /// What no package lists: made by the scripts of one that changed, or nobody's.
@@ -218,6 +225,17 @@ impl Work<'_> {
     }
 }
 
+fn is_bytecode(path: &TreePath) -> bool {
+    path.file_name().is_some_and(|name| name.ends_with(b".pyc"))
+}
+
+/// The list of a Python package's files, which cannot hold its own digest (PEP 376).
+fn is_own_record(path: &TreePath) -> bool {
+    let parent = path.parent();
+    let folder = parent.as_ref().and_then(TreePath::file_name);
+    path.file_name() == Some(b"RECORD") && folder.is_some_and(|name| name.ends_with(b".dist-info"))
+}
+
 /// Where nothing but packages puts files.
 fn is_packaged_place(path: &TreePath) -> bool {
     let names: Vec<&[u8]> = path.names().take(2).collect();
@@ -252,6 +270,42 @@ fn orphan(old: &Claims, packages: &Packages) -> Case {
     owner.map_or_else(Case::default, |(key, _)| Case::drift(key, "orphan of a removed package"))
 }
 
+/// Plain files that scripts copied from what their package ships, told by their bytes.
+fn copies(judged: &mut [JudgedChange]) {
+    let mut originals: HashMap<ContentDigest, (TreePath, PackageKey)> = HashMap::new();
+    for one in judged.iter().filter(|one| one.disposition == Disposition::Explained) {
+        if let (Some(digest), Subject::Path(path), Some(key)) =
+            (digest(&one.change), &one.change.subject, &one.package)
+        {
+            originals.entry(digest).or_insert_with(|| (path.clone(), key.clone()));
+        }
+    }
+    for one in judged.iter_mut() {
+        if one.disposition != Disposition::Drift
+            || one.package.is_some()
+            || one.change.kind != ChangeKind::Added
+            || !is_plain(&one.change, FileKind::File, 0o7133)
+        {
+            continue;
+        }
+        if let Some((path, key)) = digest(&one.change).and_then(|digest| originals.get(&digest)) {
+            one.disposition = Disposition::Explained;
+            one.package = Some(key.clone());
+            one.note = Some(format!("a copy of {path}"));
+        }
+    }
+}
+
+/// The digest of what lies there now, if it is a file with anything in it.
+fn digest(change: &Change) -> Option<ContentDigest> {
+    let after = |name: &str| change.attribute(name).and_then(|one| one.after.as_ref());
+    match (after("size"), after("digest")) {
+        (Some(AttributeValue::Number(0)), _) => None,
+        (_, Some(AttributeValue::Digest(digest))) => *digest,
+        _ => None,
+    }
+}
+
 /// Directories that nobody lists and that came or went with nothing but explained paths below.
 fn directories(judged: &mut [JudgedChange]) {
     struct Below {
@@ -267,7 +321,7 @@ fn directories(judged: &mut [JudgedChange]) {
             && one.disposition == Disposition::Drift
             && own.explained
             && one.change.kind != ChangeKind::Modified
-            && is_plain_directory(&one.change)
+            && is_plain(&one.change, FileKind::Directory, 0o6022)
         {
             one.disposition = Disposition::Explained;
             one.package = own.package;
@@ -283,16 +337,15 @@ fn directories(judged: &mut [JudgedChange]) {
     }
 }
 
-/// A directory of root's that others cannot write to.
-fn is_plain_directory(change: &Change) -> bool {
-    use crate::model::AttributeValue::{Mode, Number};
+/// Of root's, of that kind, and without any of these bits.
+fn is_plain(change: &Change, kind: FileKind, bits: u16) -> bool {
     let side = |name: &str| {
         let attribute = change.attribute(name)?;
         attribute.after.as_ref().or(attribute.before.as_ref())
     };
-    is_directory(side("kind"))
-        && !matches!(side("mode"), Some(Mode(mode)) if mode & 0o6022 != 0)
-        && matches!(side("uid"), Some(Number(0)) | None)
+    matches!(side("kind"), Some(AttributeValue::Kind(own)) if *own == kind)
+        && !matches!(side("mode"), Some(AttributeValue::Mode(mode)) if mode & bits != 0)
+        && matches!(side("uid"), Some(AttributeValue::Number(0)) | None)
 }
 
 /// Facts whose file is explained are explained with it.
@@ -350,8 +403,8 @@ fn tell_packages(judged: &mut [JudgedChange], packages: &Packages) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Attribute;
     use crate::model::testing::World;
-    use crate::model::{Attribute, AttributeValue, FileKind};
 
     /// Changes as a compare of the two worlds would list them, attributes only as far as needed.
     fn changes(before: &World, after: &World) -> Vec<Change> {
@@ -468,6 +521,33 @@ mod tests {
             &dirty,
             &dirtier,
             &["drift /usr/bin/a a: not what its package ships, and was not in the baseline"],
+        );
+    }
+
+    #[test]
+    fn an_upgrade_with_one_file_edited_one_deleted_one_with_another_mode() {
+        let files = |world: &mut World, version: &str, with: &str| {
+            let name = |n: u8| format!("/usr/share/n/{n}");
+            let names: Vec<String> = (0..5).map(name).collect();
+            let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), with)).collect();
+            world.install("n", version, &files);
+        };
+        let (mut before, mut after) = (World::new(), World::new());
+        files(&mut before, "1.0", "old");
+        files(&mut after, "1.1", "new");
+        after.file("/usr/share/n/1", "mine").remove("/usr/share/n/2");
+        after.change("/usr/share/n/3", |entry| entry.mode = 0o600);
+        check(
+            &before,
+            &after,
+            &[
+                "drift n:amd64 (dpkg) -: upgraded, 3 of 5 of its changed paths do not match",
+                "explained /usr/share/n/0 n: as its package ships it",
+                "drift /usr/share/n/1 n: not what its package ships",
+                "drift /usr/share/n/2 n: its package ships it",
+                "drift /usr/share/n/3 n: another mode than before",
+                "explained /usr/share/n/4 n: as its package ships it",
+            ],
         );
     }
 

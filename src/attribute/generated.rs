@@ -3,8 +3,10 @@
 
 use super::cursor::{Cursor, absolute};
 use super::packages::Packages;
+use super::verify::FIRST_PERSON;
+use crate::model::encoding::encode_tree;
 use crate::model::{
-    AttributeValue, Content, Entry, Fact, FileKind, PackageKey, ShippedTree, Side, Tree, TreePath,
+    Content, DirectoryContent, Entry, Fact, FileKind, PackageKey, ShippedTree, Side, Tree, TreePath,
 };
 
 /// What dpkg keeps of a package under `info/` (dpkg's `infodb`, deb-triggers, debconf).
@@ -63,6 +65,18 @@ impl<'a> Half<'a> {
             .map(|(key, _)| key)
     }
 
+    /// The changed package that ships this directory.
+    fn changed_owner_of_directory(
+        &mut self,
+        path: &TreePath,
+        packages: &Packages,
+    ) -> Option<PackageKey> {
+        let claims = self.shipped.get(path)?.claims;
+        // A directory that an unchanged package ships too is nobody's own.
+        let all = claims.iter().all(|(key, _)| packages.step(key).is_some());
+        claims.into_iter().next().filter(|_| all).map(|(key, _)| key)
+    }
+
     /// Whether any package ships what lies there.
     pub(super) fn is_owned(&mut self, path: &TreePath) -> bool {
         let real = self.tree.real(path);
@@ -79,6 +93,10 @@ pub(super) fn maker(
 ) -> Option<(PackageKey, &'static str)> {
     let names: Vec<&[u8]> = path.names().collect();
     let (name, parents) = names.split_last()?;
+    if is_empty_directory(entry) && entry.uid < FIRST_PERSON && entry.mode & 0o6002 == 0 {
+        let owner = half.changed_owner_of_directory(&path.parent()?, packages)?;
+        return Some((owner, "an empty directory in one of the package's"));
+    }
     if entry.uid != 0
         || (!matches!(entry.content, Content::Symlink { .. }) && entry.mode & 0o6022 != 0)
     {
@@ -101,6 +119,15 @@ pub(super) fn maker(
         [above @ .., b"__pycache__"] => bytecode(above, name, half, packages)
             .map(|key| (key, "bytecode of the package's module")),
         _ => None,
+    }
+}
+
+fn is_empty_directory(entry: &Entry) -> bool {
+    match entry.content {
+        Content::Directory(DirectoryContent::Read { content, .. }) => {
+            content == encode_tree(&Tree::default()).content
+        }
+        _ => false,
     }
 }
 
@@ -205,9 +232,4 @@ fn same_unit(name: &[u8], target: &[u8]) -> bool {
         Some([name.get(..=at)?, name.get(dot..)?].concat())
     };
     name == target || template().is_some_and(|template| template == target)
-}
-
-/// The kind that a change's subject has on the side on which it is.
-pub(super) fn is_directory(value: Option<&AttributeValue>) -> bool {
-    matches!(value, Some(AttributeValue::Kind(FileKind::Directory)))
 }

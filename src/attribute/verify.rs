@@ -3,7 +3,7 @@
 use crate::model::{Content, Entry, Expectation, FileKind, ShippedSource, TreeSource};
 
 /// Users and groups below this are the system's own (Debian's and Fedora's first person is 1000).
-const FIRST_PERSON: u32 = 1000;
+pub(super) const FIRST_PERSON: u32 = 1000;
 
 /// How a path compares with what its package ships.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ fn not_shipped(expectation: &Expectation) -> &'static str {
 }
 
 /// What is wrong with mode, owner or capabilities; `None` where they are as recorded or, where
-/// nothing is recorded, as they were or harmless.
+/// nothing is recorded, as they were or, of what is new, harmless.
 fn rights(
     entry: &Entry,
     before: Option<&Entry>,
@@ -97,6 +97,7 @@ fn rights(
             Some(mode) if mode != entry.mode => return Some("another mode than its package ships"),
             Some(_) => {}
             None if before.is_some_and(|before| before.mode == entry.mode) => {}
+            None if before.is_some() => return Some("another mode than before"),
             None if entry.mode & unsafe_bits(kind, entry) != 0 => {
                 return Some("a mode that its package does not record");
             }
@@ -107,7 +108,10 @@ fn rights(
     match number(expectation.user.as_deref()) {
         Some(uid) if uid != entry.uid => return Some("another owner than its package ships"),
         Some(_) => {}
-        None if owner_kept || expectation.user.is_some() => {}
+        None if owner_kept => {}
+        // A name of the target's own table: some account of the system.
+        None if expectation.user.is_some() && entry.uid < FIRST_PERSON => {}
+        None if before.is_some() => return Some("another owner than before"),
         None if entry.uid != 0 && (kind == FileKind::File || entry.uid >= FIRST_PERSON) => {
             return Some("an owner that its package does not record");
         }
@@ -116,7 +120,11 @@ fn rights(
     match number(expectation.group.as_deref()) {
         Some(gid) if gid != entry.gid => return Some("another group than its package ships"),
         Some(_) => {}
-        None if owner_kept || expectation.group.is_some() || entry.gid < FIRST_PERSON => {}
+        None if owner_kept => {}
+        None if before.is_some() && expectation.group.is_none() => {
+            return Some("another group than before");
+        }
+        None if entry.gid < FIRST_PERSON => {}
         None => return Some("a group that its package does not record"),
     }
     capabilities(entry, before, expectation)
@@ -249,7 +257,9 @@ mod tests {
         check(|x, _| x.mode = 0o666, None, "a mode that its package does not record");
         check(|x, _| x.mode = 0o4755, None, "a mode that its package does not record");
         check(|x, _| x.mode = 0o4755, Some(0o4755), "matches");
-        check(|x, _| x.mode = 0o4755, Some(0o755), "a mode that its package does not record");
+        check(|x, _| x.mode = 0o4755, Some(0o755), "another mode than before");
+        check(|x, _| x.mode = 0o600, Some(0o644), "another mode than before");
+        check(|x, _| x.uid = 33, Some(0o644), "another owner than before");
         check(|x, e| (x.mode, e.mode) = (0o4755, Some(0o4755)), None, "matches");
         check(|_, e| e.mode = Some(0o600), None, "another mode than its package ships");
         check(|x, _| x.uid = 33, None, "an owner that its package does not record");

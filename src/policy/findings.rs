@@ -1,20 +1,27 @@
 //! Changes that are drift, grouped into what a person looks at: one thing, one finding.
 //!
-//! What matters much stands alone. Of the rest, what a package owns and does not match is one
+//! What is critical stands alone. Of the rest, what a package owns and does not match is one
 //! finding for the package, what came or went with a directory is one for the directory, and what
-//! one rule says of several names of a directory is one for both.
+//! one rule says of several names of a directory is one for all of them, as far as they have the
+//! same cause.
 
 use super::judge::Policies;
 use super::{matcher, title};
 use crate::model::{
-    Cause, Change, ChangeKind, Disposition, FileKind, Finding, JudgedChange, PackageKey, Severity,
-    Subject, TreePath,
+    Cause, CauseKind, Change, ChangeKind, Disposition, FileKind, Finding, JudgedChange, PackageKey,
+    Severity, Subject, TreePath,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// From here on a change of a path has a finding of its own.
-const ALONE: Severity = Severity::Medium;
+const ALONE: Severity = Severity::Critical;
+
+/// Up to here a path's severity is not worth more than the package or the directory it belongs to.
+const MINOR: Severity = Severity::Low;
+
+/// More names than this are counted in titles.
+const MAX_NAMES: usize = 5;
 
 /// Hexadecimal digits of a fingerprint: 128 bits.
 const FINGERPRINT_DIGITS: usize = 32;
@@ -28,8 +35,8 @@ enum Group {
     Residue(PackageKey),
     /// All that came or went with a directory.
     Whole(TreePath, ChangeKind),
-    /// What one rule says of several names of one directory.
-    Together(TreePath, String, ChangeKind),
+    /// What one rule says of several names of one directory, and what caused them.
+    Together(TreePath, String, ChangeKind, Option<(CauseKind, String)>),
 }
 
 struct Member<'a> {
@@ -38,6 +45,8 @@ struct Member<'a> {
     severity: Severity,
     label: Option<&'a str>,
     became: Option<&'a str>,
+    /// No rule of a policy spoke of it.
+    is_unruled: bool,
 }
 
 /// The findings of all changes that are drift, in the order of their first change.
@@ -103,6 +112,7 @@ fn member<'a>(judged: &'a JudgedChange, policies: &'a Policies) -> Member<'a> {
             severity: rule.severity,
             label: rule.label.as_deref(),
             became: rule.became.as_deref(),
+            is_unruled: false,
         },
         None => Member {
             judged,
@@ -110,6 +120,7 @@ fn member<'a>(judged: &'a JudgedChange, policies: &'a Policies) -> Member<'a> {
             severity: Severity::Low,
             label: None,
             became: None,
+            is_unruled: true,
         },
     }
 }
@@ -126,23 +137,32 @@ fn default_rule(judged: &JudgedChange) -> &'static str {
 
 fn group(index: usize, member: &Member<'_>, top: Option<&(TreePath, ChangeKind)>) -> Group {
     let Subject::Path(path) = &member.judged.change.subject else { return Group::Alone(index) };
-    if let Some(package) = &member.judged.package
-        && member.severity <= ALONE
+    let judged = member.judged;
+    if let Some(package) = &judged.package
+        && member.severity <= Severity::Medium
     {
         return Group::Residue(package.clone());
     }
     if member.severity >= ALONE {
         return Group::Alone(index);
     }
-    match (top, path.parent()) {
-        (Some((above, kind)), _) if path.is_at_or_below(above) => {
-            Group::Whole(above.clone(), *kind)
-        }
-        (_, Some(parent)) => {
-            Group::Together(parent, member.rule.clone(), member.judged.change.kind)
-        }
-        (_, None) => Group::Alone(index),
+    if let Some((above, kind)) = top
+        && member.severity <= MINOR
+        && path.is_at_or_below(above)
+    {
+        return Group::Whole(above.clone(), *kind);
     }
+    // What no rule knows has nothing in common but its place, and in `/etc` each name means
+    // something of its own.
+    let Some(parent) = path.parent().filter(|_| !(member.is_unruled && is_in_etc(path))) else {
+        return Group::Alone(index);
+    };
+    let cause = judged.causes.first().map(|cause| (cause.kind, cause.detail.clone()));
+    Group::Together(parent, member.rule.clone(), judged.change.kind, cause)
+}
+
+fn is_in_etc(path: &TreePath) -> bool {
+    path.names().next() == Some(b"etc")
 }
 
 fn one(group: &Group, members: &[Member<'_>]) -> Finding {
@@ -180,15 +200,22 @@ fn headline(group: &Group, members: &[Member<'_>], lead: usize) -> String {
             format!("{} files of {key} do not match their package; {first}", members.len())
         }
         Group::Whole(path, kind) if many => {
-            let noun = if others == 1 { "path" } else { "paths" };
-            format!("directory {}: {path} with {others} {noun} below", kind.as_str())
+            let kind = kind.as_str();
+            let is_top =
+                |one: &Member<'_>| one.judged.change.subject == Subject::Path(path.clone());
+            if members.first().is_some_and(is_top) {
+                let noun = if others == 1 { "path" } else { "paths" };
+                format!("directory {kind}: {path} with {others} {noun} below")
+            } else {
+                format!("{} paths {kind} below {path}", members.len())
+            }
         }
-        Group::Together(path, _, kind) if many => {
+        Group::Together(path, _, kind, _) if many => {
             let label = members.get(lead).and_then(|one| one.label).unwrap_or("path");
-            let names: Vec<String> = members.iter().take(3).map(name).collect();
+            let names: Vec<String> = members.iter().take(MAX_NAMES).map(name).collect();
             let more = if members.len() > names.len() { ", …" } else { "" };
             let (count, kind) = (members.len(), kind.as_str());
-            format!("{label}: {count} {kind} in {path} ({}{more})", names.join(", "))
+            format!("{label}: {count} {kind} in {path}: {}{more}", names.join(", "))
         }
         _ => single(lead).unwrap_or_default(),
     }

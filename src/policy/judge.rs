@@ -468,7 +468,7 @@ mod tests {
             &[
                 "critical setuid program added: /srv/data/b (root, 04755)",
                 "low directory added: /srv/data with 1 path below",
-                "low path: 2 added in /srv (x, y)",
+                "low path: 2 added in /srv: x, y",
             ],
         );
     }

@@ -3,26 +3,37 @@
 use crate::model::{
     AttributeValue, CauseKind, Change, ChangeKind, Confidence, FileKind, JudgedChange, Subject,
 };
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::Deserialize;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::OnceLock;
+
+/// A longer pattern is refused: compiled, it stays far below the regex engine's own bound.
+const MAX_PATTERN: usize = 2048;
 
 /// Glob patterns of which one is to match: `*` and `?` stay within a component, `**` does not,
-/// `{a,b}` is a choice.
+/// `{a,b}` is a choice. They are checked when they are read and compiled when they are first
+/// needed, because most runs need few of them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "Vec<Pattern>")]
-pub(super) struct Globs(GlobSet);
+pub(super) struct Globs {
+    patterns: Vec<Glob>,
+    compiled: OnceLock<GlobSet>,
+}
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
-struct Pattern(globset::Glob);
+struct Pattern(Glob);
 
 impl TryFrom<String> for Pattern {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
+        if text.len() > MAX_PATTERN {
+            return Err(format!("a pattern of {} bytes, more than {MAX_PATTERN}", text.len()));
+        }
         let glob = GlobBuilder::new(&text).literal_separator(true).backslash_escape(true).build();
         glob.map(Self).map_err(|error| error.to_string())
     }
@@ -35,17 +46,22 @@ impl TryFrom<Vec<Pattern>> for Globs {
         if patterns.is_empty() {
             return Err("an empty list matches nothing".into());
         }
-        let mut set = GlobSetBuilder::new();
-        for pattern in patterns {
-            set.add(pattern.0);
-        }
-        set.build().map(Self).map_err(|error| error.to_string())
+        let patterns = patterns.into_iter().map(|pattern| pattern.0).collect();
+        Ok(Self { patterns, compiled: OnceLock::new() })
     }
 }
 
 impl Globs {
     fn has(&self, text: &[u8]) -> bool {
-        self.0.is_match(Path::new(OsStr::from_bytes(text)))
+        let compiled = self.compiled.get_or_init(|| {
+            let mut set = GlobSetBuilder::new();
+            for pattern in &self.patterns {
+                set.add(pattern.clone());
+            }
+            // Cannot fail: each pattern was parsed, and none is long enough for the bound.
+            set.build().unwrap_or_default()
+        });
+        compiled.is_match(Path::new(OsStr::from_bytes(text)))
     }
 }
 
@@ -131,17 +147,18 @@ impl Matcher {
     /// Whether the entry is about this change.
     pub(super) fn matches(&self, judged: &JudgedChange, reach: Reach) -> bool {
         let change = &judged.change;
-        self.subject(change)
-            && self.changes.as_ref().is_none_or(|kinds| kinds.contains(&change.kind))
+        // What costs least first: patterns are compiled when they are first asked.
+        self.changes.as_ref().is_none_or(|kinds| kinds.contains(&change.kind))
             && self.kinds.as_ref().is_none_or(|kinds| is_of(change, kinds))
-            && self.attributes.as_ref().is_none_or(|globs| attributes(change, globs, reach))
             && self.mode_gains.is_none_or(|bits| mode_gained(change) & bits != 0)
-            && self.after.as_ref().is_none_or(|globs| after(change, globs))
             && self.owned.is_none_or(|owned| owned == judged.package.is_some())
+            && self.causes.as_ref().is_none_or(|kinds| caused_by(judged, kinds))
+            && self.subject(change)
+            && self.attributes.as_ref().is_none_or(|globs| attributes(change, globs, reach))
+            && self.after.as_ref().is_none_or(|globs| after(change, globs))
             && self.owners.as_ref().is_none_or(|globs| {
                 judged.package.as_ref().is_some_and(|key| globs.has(key.name.as_bytes()))
             })
-            && self.causes.as_ref().is_none_or(|kinds| caused_by(judged, kinds))
     }
 
     fn subject(&self, change: &Change) -> bool {

@@ -38,7 +38,7 @@ pub(super) fn single(judged: &JudgedChange, label: Option<&str>, became: Option<
     let change = &judged.change;
     match &change.subject {
         Subject::Path(path) => {
-            let remark = judged.note.as_ref().map_or_else(String::new, |note| format!(": {note}"));
+            let remark = remark(judged);
             match (change.kind, became, change.attribute("mode")) {
                 (ChangeKind::Modified, Some(became), Some(mode)) => {
                     format!("{path} became {became}: {}", sides(mode))
@@ -66,21 +66,31 @@ pub(super) fn single(judged: &JudgedChange, label: Option<&str>, became: Option<
     }
 }
 
+/// The case, with the package that it is about.
+fn remark(judged: &JudgedChange) -> String {
+    match (&judged.note, &judged.package) {
+        (Some(note), Some(key)) => format!(": {note} ({})", key.name),
+        (Some(note), None) => format!(": {note}"),
+        (None, Some(key)) => format!(" (of {})", key.name),
+        (None, None) => String::new(),
+    }
+}
+
+/// `package upgraded: nginx:amd64 1.1 -> 1.2 (dpkg), all 20 of its changed paths verified`.
 fn package(judged: &JudgedChange) -> String {
     let change = &judged.change;
     let Subject::Package(key) = &change.subject else { return String::new() };
-    let remark = judged.note.as_ref().map_or_else(String::new, |note| format!(": {note}"));
-    let version = change.attribute("version");
-    match (change.kind, version) {
-        (ChangeKind::Modified, _) => {
-            format!("package {} {key} changed: {}{remark}", key.manager, attributes(change))
-        }
-        (kind, version) => {
-            let side = version.and_then(|v| v.after.as_ref().or(v.before.as_ref()));
-            let (manager, kind) = (&key.manager, kind.as_str());
-            format!("package {manager} {key} {kind}: {}{remark}", short(side))
-        }
-    }
+    // The note begins with what happened.
+    let note = judged.note.as_deref().unwrap_or(change.kind.as_str());
+    let (word, rest) = note.split_once(", ").map_or((note, ""), |(word, rest)| (word, rest));
+    let rest = if rest.is_empty() { String::new() } else { format!(", {rest}") };
+    let manager = &key.manager;
+    let what = match (change.kind, change.attribute("version")) {
+        (ChangeKind::Modified, Some(version)) => sides(version),
+        (ChangeKind::Modified, None) => attributes(change),
+        (_, version) => short(version.and_then(|one| one.after.as_ref().or(one.before.as_ref()))),
+    };
+    format!("package {word}: {key} {what} ({manager}){rest}")
 }
 
 /// `0644 -> 0666`.

@@ -244,7 +244,7 @@ fn partitions(raw: &Path) -> Vec<(u64, u64)> {
 }
 
 /// Opens the root of one of the fixture's images; `None` where it or `qemu-img` is missing.
-fn fixture(folder: &Path, name: &str) -> Option<Ext4> {
+pub(super) fn fixture(folder: &Path, name: &str) -> Option<Ext4> {
     let fixtures = std::env::var_os("DRIFTCHECK_FIXTURES").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures"),
         PathBuf::from,

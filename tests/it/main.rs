@@ -17,3 +17,4 @@ mod ext4_journal;
 mod ext4_oracle;
 mod house;
 mod rpmdb;
+mod vm_drift;
