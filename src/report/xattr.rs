@@ -52,6 +52,10 @@ const CAPABILITIES: [&str; 41] = [
     "checkpoint_restore",
 ];
 
+/// How many capabilities the oldest kernels in use know (Linux 3.16 to 5.7). "All" means all that
+/// the kernel of the time knew, which the value does not say.
+const OLDEST_COUNT: u32 = 38;
+
 /// The decoded form of a value whose attribute is known and well formed. The text may hold any
 /// character that the value held; escape it where it is shown.
 #[must_use]
@@ -142,12 +146,11 @@ fn capability_sets(effective: u64, inheritable: u64, permitted: u64) -> String {
             None => groups.push((written, vec![name])),
         }
     }
-    let known: u64 = (1 << CAPABILITIES.len()) - 1;
+    let all = effective | inheritable | permitted;
+    let every = all.trailing_ones() == all.count_ones() && all.count_ones() >= OLDEST_COUNT;
     match groups.as_slice() {
         [] => "=".to_owned(),
-        [(flags, _)] if (effective | inheritable | permitted) & known == known => {
-            format!("={flags}")
-        }
+        [(flags, _)] if every => format!("={flags}"),
         _ => {
             let parts: Vec<String> = groups
                 .iter()
@@ -191,6 +194,8 @@ mod tests {
         check("security.capability", root, Some("cap_net_bind_service=ep [rootid=1000]"));
         let all = "01000002 ffffffff 00000000 ff010000 00000000";
         check("security.capability", all, Some("=ep"));
+        let all_of_linux_4 = "01000002 ffffffff 00000000 3f000000 00000000";
+        check("security.capability", all_of_linux_4, Some("=ep"));
         check("security.capability", "01000002 00200000", None);
         check("security.capability", "", None);
         // setfacl -m u:1000:r

@@ -18,3 +18,4 @@ mod ext4_oracle;
 mod house;
 mod rpmdb;
 mod vm_drift;
+mod xattr;
