@@ -21,7 +21,12 @@ pub struct Carrier {
 pub const HEAD: usize = 4096;
 
 /// All kinds of files, in the order in which they are asked.
-pub const CARRIERS: &[Carrier] = &[];
+pub const CARRIERS: &[Carrier] = &[
+    super::dockerfile::CARRIER,
+    super::makefile::CARRIER,
+    super::script::POWERSHELL,
+    super::script::SHELL,
+];
 
 /// The carrier of a file.
 #[must_use]

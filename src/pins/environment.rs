@@ -8,6 +8,7 @@
 use super::audit::InputId;
 use super::input::{Credit, Origin};
 use super::span::{Fragment, UNKNOWN};
+use super::strength::Ecosystem;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -27,14 +28,22 @@ pub struct Constant {
     pub file: Arc<str>,
     /// Where it came from.
     pub origin: Origin,
+    /// The current element of a loop or a positional argument: what is made of it is reported
+    /// where the element stands, not where the variable is used.
+    pub element: bool,
 }
 
 impl Constant {
+    /// The values as plain text.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().map(Fragment::text)
+    }
+
     /// A value that nobody here can know.
     #[must_use]
     pub fn unknown(origin: Origin, file: &Arc<str>) -> Self {
         let value = Fragment::opaque(UNKNOWN.encode_utf8(&mut [0; 4]), 0..0);
-        Self { values: vec![value], file: Arc::clone(file), origin }
+        Self { values: vec![value], file: Arc::clone(file), origin, element: false }
     }
 }
 
@@ -52,9 +61,8 @@ pub enum MachineFile {
 /// The state of the machine that is being built.
 #[derive(Clone, Debug, Default)]
 pub struct Machine {
-    /// Makes every installation by the distribution's own manager reproducible from here on: a
-    /// dated snapshot repository.
-    pub snapshot: Option<Credit>,
+    /// A dated snapshot repository, by the ecosystem whose packages it holds from here on.
+    pub snapshots: BTreeMap<Ecosystem, Credit>,
     /// Packages that a preferences file or version lock holds: name (or `*`) to the credit.
     pub held: BTreeMap<String, Credit>,
     /// The base image is pinned by digest.
@@ -73,7 +81,9 @@ pub struct Machine {
 /// Constants and machine.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
-    constants: BTreeMap<String, Constant>,
+    constants: BTreeMap<String, Arc<Constant>>,
+    /// Shell functions by name: their bodies, and the file that the bodies' ranges count in.
+    pub functions: BTreeMap<String, (Fragment, Arc<str>)>,
     /// The machine.
     pub machine: Machine,
 }
@@ -85,7 +95,7 @@ impl Environment {
         if length <= MAX_VALUE
             && (self.constants.len() < MAX_CONSTANTS || self.constants.contains_key(name))
         {
-            self.constants.insert(name.to_owned(), constant);
+            self.constants.insert(name.to_owned(), Arc::new(constant));
         } else {
             self.constants.remove(name);
         }
@@ -99,7 +109,39 @@ impl Environment {
     /// What a name stands for; `None` where nothing in the files says.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Constant> {
-        self.constants.get(name)
+        self.constants.get(name).map(Arc::as_ref)
+    }
+
+    /// The same constants on another machine, or in a shell of its own: functions are not
+    /// inherited.
+    #[must_use]
+    pub fn constants_only(&self) -> Self {
+        Self { constants: self.constants.clone(), ..Self::default() }
+    }
+
+    /// Puts back the constants of `before`, as when a shell of its own ends; the machine stays.
+    pub fn restore_constants(&mut self, before: &Self) {
+        self.constants.clone_from(&before.constants);
+    }
+
+    /// Joins what a branch made of the constants with what they were before it: a name that
+    /// another branch gives another value is unknown from here on, a name that only one branch
+    /// knows keeps that value.
+    pub fn merge_branch(&mut self, before: &Self) {
+        let mut clashing = Vec::new();
+        for (name, constant) in &before.constants {
+            match self.constants.get(name) {
+                Some(own) if own.texts().eq(constant.texts()) => {}
+                Some(own) => clashing.push((name.clone(), own.origin.clone(), own.file.clone())),
+                None => {}
+            }
+        }
+        for (name, origin, file) in clashing {
+            self.set(&name, Constant::unknown(origin, &file));
+        }
+        for (name, constant) in &before.constants {
+            self.constants.entry(name.clone()).or_insert_with(|| Arc::clone(constant));
+        }
     }
 
     /// All names, sorted.

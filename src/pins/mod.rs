@@ -29,13 +29,16 @@
 pub mod audit;
 pub mod carrier;
 pub mod classify;
+pub mod dockerfile;
 pub mod environment;
 pub mod image;
 pub mod input;
+pub mod makefile;
 pub mod report;
 pub mod repository;
 pub mod requirements;
 pub mod rules;
+pub mod script;
 pub mod shell;
 pub mod span;
 pub mod strength;

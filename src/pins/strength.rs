@@ -202,7 +202,9 @@ ecosystems! {
     Download "download" Download;
     /// Git, Mercurial, Subversion.
     Git "git" VcsRef;
-    /// Toolchains and programs asked for by version (`rustup`, `required_version`, setup actions).
+    /// Rust toolchains.
+    Rustup "rustup" LangPackage;
+    /// Toolchains and programs asked for by version (`required_version`, setup actions).
     Tool "tool" Tool;
     /// Terraform providers.
     TerraformProvider "terraform-provider" Plugin;

@@ -1,0 +1,518 @@
+//! Carrier: Dockerfiles and Containerfiles.
+//!
+//! Every instruction form: stages with the flow of ARG and ENV, `FROM`, `COPY --from`,
+//! `RUN --mount=from=`, `# syntax=`, `ADD` of URLs and git repositories, heredocs, the JSON form,
+//! `SHELL`, `ONBUILD`. A stage's name, `scratch` and a stage's number are no inputs.
+
+mod instructions;
+mod json;
+
+use super::audit::Audit;
+use super::carrier::Carrier;
+use super::classify;
+use super::environment::{Constant, Environment, MachineFile};
+use super::input::{Input, Origin};
+use super::repository::{self, SourceFile};
+use super::shell::{self, Context, Dialect, Expanded};
+use super::span::{Fragment, FragmentBuilder};
+use super::strength::{Ecosystem, Strength};
+use instructions::Instruction;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Dockerfiles.
+pub const CARRIER: Carrier = Carrier {
+    name: "dockerfile",
+    summary: "Dockerfile, Containerfile, *.dockerfile, Dockerfile.*",
+    recognises,
+    read,
+};
+
+fn recognises(path: &str, _head: &[u8]) -> bool {
+    let name = repository::file_name(path).to_ascii_lowercase();
+    let other =
+        [".dockerignore", ".containerignore", ".md", ".sh", ".yml", ".yaml", ".json", ".py"];
+    if other.iter().any(|suffix| name.ends_with(suffix)) {
+        return false;
+    }
+    ["dockerfile", "containerfile"].iter().any(|own| {
+        let behind = name.strip_prefix(own);
+        behind.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-', '_']))
+            || name.strip_suffix(own).is_some_and(|rest| rest.ends_with(['.', '-', '_']))
+    })
+}
+
+/// The state of the walk over the instructions.
+struct Walk<'w, 'a> {
+    audit: &'w mut Audit<'a>,
+    /// ARGs before the first FROM.
+    globals: Environment,
+    /// The stage that is being built.
+    stage: Environment,
+    /// Finished and running stages by name (lower case) and by number.
+    stages: BTreeMap<String, Environment>,
+    /// How many FROMs there were.
+    count: usize,
+    name: Option<String>,
+    dialect: Dialect,
+}
+
+fn read(file: &SourceFile, audit: &mut Audit<'_>) {
+    let fragment = file.fragment();
+    let parsed = instructions::parse(&fragment);
+    let mut walk = Walk {
+        audit,
+        globals: Environment::default(),
+        stage: Environment::default(),
+        stages: BTreeMap::new(),
+        count: 0,
+        name: None,
+        dialect: Dialect::Posix,
+    };
+    if let Some(syntax) = &parsed.syntax {
+        let word = Expanded::plain(syntax.clone());
+        shell::image(&word, &mut Environment::default(), walk.audit);
+    }
+    for instruction in &parsed.instructions {
+        walk.instruction(instruction);
+    }
+}
+
+impl Walk<'_, '_> {
+    fn instruction(&mut self, instruction: &Instruction) {
+        let body = &instruction.body;
+        match instruction.keyword.as_str() {
+            "FROM" => self.from(body),
+            "ARG" => self.arg(body),
+            "ENV" => self.env(body),
+            "RUN" => self.run(instruction),
+            "CMD" | "ENTRYPOINT" => {
+                let (_, rest) = flags(body);
+                self.command(&rest, &Fragment::default());
+            }
+            "COPY" => self.copy(instruction, false),
+            "ADD" => self.copy(instruction, true),
+            "SHELL" => self.shell(body),
+            "WORKDIR" => self.workdir(body),
+            "ONBUILD" => self.onbuild(instruction),
+            "EXPOSE" | "HEALTHCHECK" | "LABEL" | "MAINTAINER" | "STOPSIGNAL" | "USER"
+            | "VOLUME" | "CROSS_BUILD_COPY" => {}
+            other => {
+                // Lines of a template engine are no damage.
+                if !other.starts_with(['{', '%', '<', '@', '$']) {
+                    let word: String = other.chars().take(40).collect();
+                    let reason =
+                        format!("`{word}` is no Dockerfile instruction: the line was skipped");
+                    self.audit.gap(reason, Some(instruction.at));
+                }
+            }
+        }
+    }
+
+    fn words(&self, body: &Fragment, environment: &Environment) -> Vec<Expanded> {
+        shell::expand(body, environment, &self.audit.file().path)
+    }
+
+    fn from(&mut self, body: &Fragment) {
+        self.remember_stage();
+        let words = self.words(body, &self.globals);
+        let mut operands = words.iter().filter(|word| !word.text().starts_with("--"));
+        let Some(image) = operands.next() else { return };
+        let name = match (operands.next(), operands.next()) {
+            (Some(word), Some(name)) if word.text().eq_ignore_ascii_case("as") => {
+                Some(name.text().to_ascii_lowercase())
+            }
+            _ => None,
+        };
+        self.dialect = Dialect::Posix;
+        let text = image.text().to_owned();
+        if let Some(parent) = self.stages.get(&text.to_ascii_lowercase()) {
+            self.stage = parent.clone();
+        } else {
+            self.stage = Environment::default();
+            if text != "scratch" && !text.is_empty() {
+                let id = shell::image(image, &mut self.stage, self.audit);
+                let held = self.audit.input_mut(id).map(|input| input.strength);
+                self.stage.machine.digest_base = held == Some(Strength::Content);
+            }
+            let lower = text.to_ascii_lowercase();
+            if ["windows/", "nanoserver", "servercore"].iter().any(|word| lower.contains(word)) {
+                self.dialect = Dialect::Cmd;
+            }
+        }
+        self.stage.machine.directory = Some("/".to_owned());
+        self.stages.insert(self.count.to_string(), Environment::default());
+        if let Some(name) = &name {
+            self.stages.insert(name.clone(), Environment::default());
+        }
+        self.count = self.count.saturating_add(1);
+        self.name = name;
+    }
+
+    fn remember_stage(&mut self) {
+        if let Some(number) = self.count.checked_sub(1) {
+            self.stages.insert(number.to_string(), self.stage.clone());
+            if let Some(name) = &self.name {
+                self.stages.insert(name.clone(), self.stage.clone());
+            }
+        }
+    }
+
+    fn arg(&mut self, body: &Fragment) {
+        for (name, value) in pairs(body) {
+            let environment = if self.count == 0 { &self.globals } else { &self.stage };
+            let constant = match value {
+                Some(value) => {
+                    let word = shell::expand_value(&value, environment, &self.audit.file().path);
+                    let place = Some(self.audit.place(word.range.clone()));
+                    let origin = Origin { name: format!("ARG {name}"), place, overridable: true };
+                    let file = Arc::clone(&self.audit.file().path);
+                    Some(Constant { values: vec![word.fragment], file, origin, element: false })
+                }
+                None => self.globals.get(&name).cloned(),
+            };
+            let target = if self.count == 0 { &mut self.globals } else { &mut self.stage };
+            match constant {
+                Some(constant) => target.set(&name, constant),
+                None if self.count == 0 => target.unset(&name),
+                None => {}
+            }
+        }
+    }
+
+    fn env(&mut self, body: &Fragment) {
+        let text = body.text().trim_start();
+        let first = text.split_whitespace().next().unwrap_or_default();
+        let found = if first.contains('=') {
+            pairs(body)
+        } else {
+            // The old form: ENV NAME the whole rest.
+            let lead = body.text().len().saturating_sub(text.len());
+            let behind = lead.saturating_add(first.len());
+            let rest = body.text().get(behind..).unwrap_or_default();
+            let skip = rest.len().saturating_sub(rest.trim_start().len());
+            let start = behind.saturating_add(skip);
+            let end = start.saturating_add(rest.trim().len());
+            vec![(first.to_owned(), Some(body.slice(start..end)))]
+        };
+        for (name, value) in found {
+            let Some(value) = value else { continue };
+            let word = shell::expand_value(&value, &self.stage, &self.audit.file().path);
+            let overridable = word.origin.as_ref().is_some_and(|origin| origin.overridable);
+            let place = Some(self.audit.place(word.range.clone()));
+            let origin = Origin { name: format!("ENV {name}"), place, overridable };
+            let file = Arc::clone(&self.audit.file().path);
+            let values = vec![word.fragment];
+            self.stage.set(&name, Constant { values, file, origin, element: false });
+        }
+    }
+
+    fn run(&mut self, instruction: &Instruction) {
+        let (found, rest) = flags(&instruction.body);
+        for flag in &found {
+            if let Some(mount) = strip(flag, "--mount=") {
+                self.mount(&mount);
+            }
+        }
+        let text = rest.text().trim();
+        if let [heredoc] = instruction.heredocs.as_slice()
+            && text.starts_with("<<")
+            && text.split_whitespace().count() == 1
+        {
+            let script = heredoc.body.text().trim_start();
+            let shebang =
+                script.starts_with("#!").then(|| script.lines().next().unwrap_or_default());
+            if shebang.is_none_or(|line| line.contains("sh")) {
+                self.command(&heredoc.body, &Fragment::default());
+            }
+            return;
+        }
+        let mut builder = FragmentBuilder::default();
+        for heredoc in &instruction.heredocs {
+            let start = heredoc.whole.raw_whole().start;
+            if builder.text().is_empty() {
+                builder.replaced("\n", start..start);
+            }
+            builder.append(&heredoc.whole);
+        }
+        self.command(&rest, &builder.finish());
+    }
+
+    /// A command in shell or JSON form; what it sets does not outlive it.
+    fn command(&mut self, body: &Fragment, heredocs: &Fragment) {
+        if let Some(words) = json::strings(body) {
+            let before = self.stage.constants_only();
+            shell::audit_words(&words, &mut self.stage, self.audit);
+            self.stage.restore_constants(&before);
+            return;
+        }
+        let mut builder = FragmentBuilder::default();
+        builder.append(body);
+        builder.append(heredocs);
+        let before = self.stage.constants_only();
+        let directory = self.stage.machine.directory.clone();
+        let context = Context { dialect: self.dialect };
+        shell::audit(&builder.finish(), &mut self.stage, self.audit, context);
+        self.stage.machine.directory = directory;
+        self.stage.restore_constants(&before);
+        self.stage.functions.clear();
+    }
+
+    /// `type=bind,from=image,source=x,target=/y`.
+    fn mount(&mut self, mount: &Fragment) {
+        let mut values: BTreeMap<String, Fragment> = BTreeMap::new();
+        let mut at = 0_usize;
+        for part in mount.text().split(',') {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let end = at.saturating_add(part.len());
+            values.insert(name.to_owned(), mount.slice(end.saturating_sub(value.len())..end));
+            at = end.saturating_add(1);
+        }
+        match values.get("from") {
+            Some(from) => {
+                let from = from.clone();
+                self.source_image(&from);
+            }
+            None => {
+                let source = values.get("source").or(values.get("src"));
+                let target =
+                    values.get("target").or(values.get("dst")).or(values.get("destination"));
+                if let (Some(source), Some(target)) = (source, target) {
+                    let (source, target) = (source.text().to_owned(), target.text().to_owned());
+                    self.copied(&source, &target);
+                }
+            }
+        }
+    }
+
+    /// `--from`: another stage by name or number, a build context, or an image.
+    fn source_image(&mut self, value: &Fragment) {
+        let word = shell::expand_value(value, &self.globals, &self.audit.file().path);
+        let text = word.text().to_ascii_lowercase();
+        let number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if number || text.is_empty() || text == "scratch" || self.stages.contains_key(&text) {
+            return;
+        }
+        shell::image(&word, &mut self.stage, self.audit);
+    }
+
+    fn copy(&mut self, instruction: &Instruction, add: bool) {
+        let (found, rest) = flags(&instruction.body);
+        let mut checksum = None;
+        let mut from = false;
+        for flag in &found {
+            if let Some(value) = strip(flag, "--from=") {
+                from = true;
+                self.source_image(&value);
+            } else if let Some(value) = strip(flag, "--checksum=") {
+                checksum = Some(shell::expand_value(&value, &self.stage, &self.audit.file().path));
+            }
+        }
+        let words: Vec<Expanded> = match json::strings(&rest) {
+            Some(words) => words.into_iter().map(Expanded::plain).collect(),
+            None => self.words(&rest, &self.stage),
+        };
+        let Some((target, sources)) = words.split_last() else { return };
+        let target = target.text().to_owned();
+        if let [heredoc] = instruction.heredocs.as_slice() {
+            let entry =
+                MachineFile::Text(heredoc.body.clone(), Arc::clone(&self.audit.file().path));
+            self.stage.machine.files.insert(self.absolute(&target), entry);
+            return;
+        }
+        for source in sources {
+            let text = source.text().to_owned();
+            if add && (text.contains("://") || text.starts_with("git@")) {
+                self.add_url(source, checksum.as_ref(), &target);
+            } else if !from {
+                self.copied(&text, &target);
+            }
+        }
+    }
+
+    fn add_url(&mut self, word: &Expanded, checksum: Option<&Expanded>, target: &str) {
+        let text = word.text();
+        let (address, fragment) = text.split_once('#').unwrap_or((text, ""));
+        let git =
+            text.starts_with("git@") || address.ends_with(".git") || text.starts_with("git://");
+        let place = self.audit.place(word.range.clone());
+        let mut input = if git {
+            let reference = fragment.split(':').next().unwrap_or_default();
+            let strength = classify::git_ref(reference);
+            Input::new(Ecosystem::Git, address, strength, place).requesting(reference)
+        } else {
+            Input::new(Ecosystem::Download, text, classify::url(text), place)
+        };
+        input.subject = input.subject.replace(super::span::UNKNOWN, "…");
+        input.origin.clone_from(&word.origin);
+        if let Some(checksum) = checksum {
+            input.strength = if classify::is_unknown(checksum.text()) {
+                Strength::Unknown
+            } else {
+                Strength::Content
+            };
+            checksum.text().clone_into(&mut input.requested);
+        }
+        let id = self.audit.push(input);
+        if checksum.is_none() && !git {
+            let last = repository::file_name(address);
+            let path =
+                if target.ends_with('/') { format!("{target}{last}") } else { target.to_owned() };
+            let path = self.absolute(&path);
+            self.stage.machine.files.insert(path, MachineFile::Downloaded(id));
+        }
+    }
+
+    /// Remembers which file of the repository lies where in the machine.
+    fn copied(&mut self, source: &str, target: &str) {
+        if source.contains(['*', '?', '[']) {
+            return;
+        }
+        let own = self.audit.file().path.to_string();
+        let repository = self.audit.repository();
+        let relative = source.trim_start_matches('/');
+        let beside = repository::resolve(&own, relative);
+        let at_root = repository::resolve("", relative);
+        let file = [beside.clone(), at_root].into_iter().flatten().find(|p| repository.exists(p));
+        let destination = self.absolute(target);
+        match file {
+            Some(path) => {
+                let into = target.ends_with('/') || target == "." || target.ends_with("/.");
+                let name = repository::file_name(&path);
+                let destination = if into {
+                    format!(
+                        "{}/{name}",
+                        destination.trim_end_matches(['/', '.']).trim_end_matches('/')
+                    )
+                } else {
+                    destination
+                };
+                self.stage.machine.files.insert(destination, MachineFile::Repository(path));
+            }
+            None => {
+                // A directory: what is below it is found by its prefix.
+                if let Some(directory) = beside {
+                    let key = format!(
+                        "{}/",
+                        destination.trim_end_matches(['/', '.']).trim_end_matches('/')
+                    );
+                    let directory = format!("{directory}/").trim_start_matches('/').to_owned();
+                    self.stage.machine.files.insert(key, MachineFile::Repository(directory));
+                }
+            }
+        }
+    }
+
+    /// A path in the machine, from the working directory.
+    fn absolute(&self, path: &str) -> String {
+        let bare = path.trim_start_matches("./");
+        if path.starts_with('/') {
+            return path.to_owned();
+        }
+        let directory = self.stage.machine.directory.as_deref().unwrap_or("/");
+        format!("{}/{bare}", directory.trim_end_matches('/'))
+    }
+
+    fn shell(&mut self, body: &Fragment) {
+        let words = json::strings(body).unwrap_or_default();
+        let program =
+            words.first().map(|word| word.text().to_ascii_lowercase()).unwrap_or_default();
+        self.dialect = if program.contains("powershell") || program.contains("pwsh") {
+            Dialect::PowerShell
+        } else if program.contains("cmd") {
+            Dialect::Cmd
+        } else {
+            Dialect::Posix
+        };
+    }
+
+    fn workdir(&mut self, body: &Fragment) {
+        let word = shell::expand_value(&trimmed(body), &self.stage, &self.audit.file().path);
+        self.stage.machine.directory = Some(self.absolute(word.text()));
+    }
+
+    fn onbuild(&mut self, instruction: &Instruction) {
+        let body = trimmed(&instruction.body);
+        let keyword: String = body.text().chars().take_while(|c| !c.is_whitespace()).collect();
+        let inner = Instruction {
+            keyword: keyword.to_ascii_uppercase(),
+            at: instruction.at,
+            body: body.slice(keyword.len()..body.text().len()),
+            heredocs: instruction.heredocs.clone(),
+        };
+        if !["ONBUILD", "FROM", "MAINTAINER"].contains(&inner.keyword.as_str()) {
+            self.instruction(&inner);
+        }
+    }
+}
+
+/// A fragment without the blanks around it.
+fn trimmed(fragment: &Fragment) -> Fragment {
+    let text = fragment.text();
+    let start = text.len().saturating_sub(text.trim_start().len());
+    fragment.slice(start..start.saturating_add(text.trim().len()))
+}
+
+/// The `--flags` in front of an instruction's arguments, and the rest.
+fn flags(body: &Fragment) -> (Vec<Fragment>, Fragment) {
+    let mut found = Vec::new();
+    let mut rest = trimmed(body);
+    while rest.text().starts_with("--") {
+        let end = rest.text().find(char::is_whitespace).unwrap_or(rest.text().len());
+        found.push(rest.slice(0..end));
+        rest = trimmed(&rest.slice(end..rest.text().len()));
+    }
+    (found, rest)
+}
+
+fn strip(fragment: &Fragment, prefix: &str) -> Option<Fragment> {
+    let rest = fragment.text().strip_prefix(prefix)?;
+    let end = fragment.text().len();
+    let start = end.saturating_sub(rest.len());
+    let quoted = rest.len() >= 2 && rest.starts_with('"') && rest.ends_with('"');
+    let inset = usize::from(quoted);
+    Some(fragment.slice(start.saturating_add(inset)..end.saturating_sub(inset)))
+}
+
+/// `NAME=value NAME="other value" NAME`, as ARG and ENV write them; the values still quoted.
+fn pairs(body: &Fragment) -> Vec<(String, Option<Fragment>)> {
+    let mut found = Vec::new();
+    let text = body.text();
+    let mut quote = None;
+    let mut start = None;
+    let mut escaped = false;
+    let mut push = |range: std::ops::Range<usize>| {
+        let word = text.get(range.clone()).unwrap_or_default();
+        match word.find('=') {
+            Some(at) => {
+                let name = word.get(..at).unwrap_or_default().trim_matches('"').to_owned();
+                let value = range.start.saturating_add(at).saturating_add(1)..range.end;
+                found.push((name, Some(body.slice(value))));
+            }
+            None => found.push((word.to_owned(), None)),
+        }
+    };
+    for (at, character) in text.char_indices() {
+        if escaped {
+            escaped = false;
+            continue;
+        }
+        match (quote, character) {
+            (_, '\\') => escaped = true,
+            (Some(open), c) if c == open => quote = None,
+            (None, '"' | '\'') => quote = Some(character),
+            (None, c) if c.is_whitespace() => {
+                if let Some(from) = start.take() {
+                    push(from..at);
+                }
+                continue;
+            }
+            _ => {}
+        }
+        start.get_or_insert(at);
+    }
+    if let Some(from) = start {
+        push(from..text.len());
+    }
+    found
+}

@@ -1,0 +1,511 @@
+//! One command with its arguments: who it is for, and what it writes.
+
+use super::interpret::Interpreter;
+use super::words::{Word, fields};
+use super::{fetch, managers, wrappers};
+use crate::pins::audit::InputId;
+use crate::pins::environment::{Constant, MachineFile};
+use crate::pins::input::Origin;
+use crate::pins::repository;
+use crate::pins::span::{Fragment, FragmentBuilder, UNKNOWN};
+use std::sync::Arc;
+
+/// Where a command's output goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Output {
+    /// To the log: nobody uses it.
+    Terminal,
+    /// Into a variable, an argument or a filter.
+    Captured,
+    /// Into a file.
+    Saved(String),
+    /// Into a program that runs it; its name.
+    Executed(String),
+    /// Into a program that unpacks, imports or installs it.
+    Used,
+}
+
+/// What a command reads, and what it leaves for the next one.
+#[derive(Clone, Debug)]
+pub(super) enum Feed {
+    /// Nothing.
+    Nothing,
+    /// Something that nobody here knows.
+    Unknown,
+    /// This text.
+    Text(Fragment),
+    /// A file that was fetched.
+    Download(InputId),
+    /// A file of the repository.
+    File(String),
+    /// The output of these commands, not judged yet.
+    Commands(Fragment),
+}
+
+/// The name of the program, without its path and its version suffix (`pip3.11`, `python3`).
+pub(super) fn command_name(words: &[Word]) -> String {
+    let Some(first) = words.first() else { return String::new() };
+    let name = wrappers::base(first.text());
+    for versioned in ["pip", "python", "gem", "php", "node", "ruby", "perl", "pypy", "easy_install"]
+    {
+        if let Some(rest) = name.strip_prefix(versioned)
+            && rest.trim_start_matches('-').chars().all(|c| c.is_ascii_digit() || c == '.')
+        {
+            return versioned.to_owned();
+        }
+    }
+    name
+}
+
+impl Interpreter<'_, '_> {
+    /// Runs one command and says what it writes to its standard output.
+    pub(super) fn call(&mut self, mut words: Vec<Word>, feed: Feed, output: &Output) -> Feed {
+        wrappers::strip(&mut words);
+        let mut name = command_name(&words);
+        let runs_words = matches!(
+            name.as_str(),
+            "eval"
+                | "source"
+                | "."
+                | "sh"
+                | "bash"
+                | "dash"
+                | "ash"
+                | "ksh"
+                | "zsh"
+                | "fish"
+                | "su"
+                | "runuser"
+                | "python"
+                | "perl"
+                | "ruby"
+                | "node"
+                | "php"
+                | "iex"
+        );
+        for word in &words {
+            let inner = if runs_words { Output::Executed(name.clone()) } else { Output::Captured };
+            self.substitutions(word, &inner);
+            if let Some(process) = &word.process {
+                let inner = if runs_words { inner } else { Output::Used };
+                self.run_in_subshell(process, &inner);
+            }
+        }
+        let feed = match feed {
+            Feed::Commands(commands) => {
+                let runs = runs_words && words.len() <= 2;
+                let inner = if runs { Output::Executed(name.clone()) } else { Output::Used };
+                self.run_in_subshell(&commands, &inner);
+                Feed::Unknown
+            }
+            other => other,
+        };
+        if name == "xargs" || name == "parallel" {
+            return self.xargs(words, &feed, output);
+        }
+        if self.call_function(&name, words.get(1..).unwrap_or_default(), output) {
+            return Feed::Unknown;
+        }
+        if name == "python" && words.get(1).is_some_and(|word| word.text() == "-m") {
+            let module = words.get(2).map(|word| word.text().to_owned()).unwrap_or_default();
+            if ["pip", "pipx", "uv", "poetry", "pipenv", "easy_install"].contains(&module.as_str())
+            {
+                words.drain(..2);
+                name = module;
+            }
+        }
+        if name == "busybox" && words.len() > 1 {
+            words.remove(0);
+            name = command_name(&words);
+        }
+        self.dispatch(&name, &words, &feed, output)
+    }
+
+    fn dispatch(&mut self, name: &str, words: &[Word], feed: &Feed, output: &Output) -> Feed {
+        match name {
+            "echo" => return Feed::Text(echoed(words)),
+            "printf" => return Feed::Text(printed(words)),
+            "cat" => return self.cat(words, feed),
+            "tee" => return self.tee(words, feed),
+            ":" | "true" | "false" | "test" | "[" | "exit" | "return" | "mkdir" | "rm" | "set" => {}
+            "read" | "mapfile" | "readarray" => {
+                for word in words.iter().skip(1).filter(|w| !w.text().starts_with('-')) {
+                    self.environment.unset(word.text());
+                }
+            }
+            "cd" => self.change_directory(words),
+            "eval" => {
+                let text = space_joined(words.get(1..).unwrap_or_default());
+                self.run_nested(&text, output);
+            }
+            "sh" | "bash" | "dash" | "ash" | "ksh" | "zsh" => self.shell(words, feed, output),
+            "su" | "runuser" => self.su(words, feed, output),
+            "source" | "." => {
+                if let Some(file) = words.get(1) {
+                    self.run_file(file, true);
+                }
+            }
+            "trap" => {
+                if let Some(script) = words.get(1) {
+                    self.run_nested(&script.fragment.clone(), output);
+                }
+            }
+            "ssh" | "vagrant" => self.remote(words),
+            "find" => self.find_exec(words, output),
+            "pwsh" | "powershell" => self.powershell(words, feed),
+            "cp" | "mv" | "install" | "ln" => self.moved(words),
+            "curl" | "wget" | "aria2c" | "axel" => return fetch::call(self, name, words, output),
+            "sha256sum" | "sha512sum" | "sha384sum" | "sha1sum" | "md5sum" | "shasum" | "b2sum"
+            | "gpg" | "gpg2" | "gpgv" | "cosign" | "minisign" | "openssl" | "signify" => {
+                self.verify(name, words, feed);
+            }
+            "docker" | "podman" | "nerdctl" | "buildah" | "crictl" | "ctr" | "skopeo"
+            | "kubectl" | "oc" | "docker-compose" => self.containers(name, words, output),
+            "git" => self.git(words),
+            "hg" => self.mercurial(words),
+            "sed" | "perl" | "awk" => self.snapshot_in(words),
+            _ if managers::is_known(name) => self.manager(name, words),
+            _ => self.program(words),
+        }
+        Feed::Unknown
+    }
+
+    fn cat(&mut self, words: &[Word], feed: &Feed) -> Feed {
+        let files: Vec<&Word> =
+            words.iter().skip(1).filter(|word| !word.text().starts_with('-')).collect();
+        match files.as_slice() {
+            [] => feed.clone(),
+            [one] => self.read_machine(one.text()),
+            _ => Feed::Unknown,
+        }
+    }
+
+    fn tee(&mut self, words: &[Word], feed: &Feed) -> Feed {
+        if let Feed::Text(text) = feed {
+            for file in words.iter().skip(1).filter(|word| !word.text().starts_with('-')) {
+                self.file_written(file.text(), text);
+                let entry = MachineFile::Text(text.clone(), Arc::clone(&self.file));
+                self.environment.machine.files.insert(file.text().to_owned(), entry);
+            }
+        }
+        feed.clone()
+    }
+
+    fn change_directory(&mut self, words: &[Word]) {
+        let Some(target) = words.get(1).map(Word::text) else { return };
+        let machine = &mut self.environment.machine;
+        machine.directory = if target.starts_with('/') {
+            Some(target.to_owned())
+        } else {
+            machine.directory.as_ref().map(|own| format!("{}/{target}", own.trim_end_matches('/')))
+        };
+    }
+
+    /// `bash -c TEXT`, `bash FILE`, `… | bash`.
+    fn shell(&mut self, words: &[Word], feed: &Feed, output: &Output) {
+        let mut arguments = words.iter().enumerate().skip(1);
+        let mut text = false;
+        while let Some((index, word)) = arguments.next() {
+            match word.text() {
+                "-o" | "+o" | "-O" | "+O" | "--rcfile" | "--init-file" => {
+                    arguments.next();
+                }
+                "-s" | "-" | "/dev/stdin" => break,
+                "--" => {}
+                option if option.starts_with("--") => {}
+                option if option.starts_with(['-', '+']) && option.len() > 1 => {
+                    text |= option.starts_with('-') && option.contains('c');
+                    if option.ends_with('o') {
+                        arguments.next();
+                    }
+                }
+                _ if text => {
+                    self.run_in_subshell(&word.fragment.clone(), output);
+                    return;
+                }
+                _ => {
+                    if word.process.is_none() {
+                        self.run_file(word, false);
+                    }
+                    let _ = index;
+                    return;
+                }
+            }
+        }
+        match feed {
+            Feed::Text(text) => self.run_in_subshell(text, output),
+            Feed::Download(id) => self.executed(*id, "run by a shell"),
+            Feed::File(path) => self.follow(path, false),
+            _ => {}
+        }
+    }
+
+    fn su(&mut self, words: &[Word], feed: &Feed, output: &Output) {
+        let mut rest = words.iter().skip(1);
+        while let Some(word) = rest.next() {
+            let text = word.text();
+            if text == "-c" || text == "--command" || text == "-lc" {
+                if let Some(script) = rest.next() {
+                    self.run_in_subshell(&script.fragment.clone(), output);
+                }
+                return;
+            }
+            if let Some(script) = word.strip_prefix("--command=") {
+                self.run_in_subshell(&script.fragment, output);
+                return;
+            }
+            if text == "--" {
+                let command: Vec<Word> = rest.cloned().collect();
+                self.call(command, feed.clone(), output);
+                return;
+            }
+        }
+        if let Feed::Text(text) = feed {
+            self.run_in_subshell(text, output);
+        }
+    }
+
+    /// `ssh host 'command'`, `vagrant ssh -c 'command'`: another machine, the same verdict.
+    fn remote(&mut self, words: &[Word]) {
+        let script = words.iter().position(|word| word.text() == "-c").map_or_else(
+            || words.iter().skip(2).rfind(|word| word.text().contains(' ')),
+            |at| words.get(at.saturating_add(1)),
+        );
+        if let Some(script) = script {
+            self.run_in_subshell(&script.fragment.clone(), &Output::Terminal);
+        }
+    }
+
+    fn find_exec(&mut self, words: &[Word], output: &Output) {
+        let from = words.iter().position(|word| ["-exec", "-execdir"].contains(&word.text()));
+        if let Some(from) = from {
+            let command: Vec<Word> = words
+                .iter()
+                .skip(from.saturating_add(1))
+                .take_while(|word| ![";", "+"].contains(&word.text()))
+                .cloned()
+                .collect();
+            self.call(command, Feed::Nothing, output);
+        }
+    }
+
+    /// `xargs [options] command`: the words of the input become arguments.
+    fn xargs(&mut self, mut words: Vec<Word>, feed: &Feed, output: &Output) -> Feed {
+        let mut replace = None;
+        words.remove(0);
+        while let Some(first) = words.first().map(|word| word.text().to_owned()) {
+            if !first.starts_with('-') {
+                break;
+            }
+            words.remove(0);
+            if let Some(inline) = first.strip_prefix("-I").filter(|rest| !rest.is_empty()) {
+                replace = Some(inline.to_owned());
+            } else if ["-n", "-P", "-L", "-s", "-d", "-E", "-a", "-I", "-j"]
+                .contains(&first.as_str())
+                && !words.is_empty()
+            {
+                let value = words.remove(0);
+                if first == "-I" {
+                    replace = Some(value.text().to_owned());
+                }
+            }
+        }
+        let at = words.first().map(Word::range).unwrap_or_default();
+        let items: Vec<Word> = match self.text_of(feed) {
+            Some(text) => {
+                let ranges = fields(text.text());
+                ranges.into_iter().map(|range| Word::plain(text.slice(range))).collect()
+            }
+            None => {
+                let unknown = Fragment::opaque(UNKNOWN.encode_utf8(&mut [0; 4]), at);
+                vec![Word::plain(unknown)]
+            }
+        };
+        match replace {
+            None => {
+                words.extend(items);
+                self.call(words, Feed::Nothing, output);
+            }
+            Some(mark) => {
+                for item in items.iter().take(512) {
+                    let filled = words.iter().map(|word| replaced(word, &mark, item)).collect();
+                    self.call(filled, Feed::Nothing, output);
+                }
+            }
+        }
+        Feed::Unknown
+    }
+
+    /// The text that a command reads, where it is known and counts in this file.
+    pub(super) fn text_of(&self, feed: &Feed) -> Option<Fragment> {
+        match feed {
+            Feed::Text(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    /// A file as a command: `./install.sh`, `/tmp/x.sh`.
+    fn program(&mut self, words: &[Word]) {
+        let Some(first) = words.first() else { return };
+        if first.text().contains('/') {
+            self.run_file(first, false);
+        }
+        self.snapshot_in(words);
+    }
+
+    /// Runs a file of the machine: fetched, written here, or copied from the repository.
+    pub(super) fn run_file(&mut self, file: &Word, same_shell: bool) {
+        let name = file.text().to_owned();
+        match self.machine_file(&name) {
+            Some(MachineFile::Downloaded(id)) => self.executed(id, "run without a check"),
+            Some(MachineFile::Text(text, origin)) if origin == self.file => {
+                if same_shell {
+                    self.run_nested(&text, &Output::Terminal);
+                } else {
+                    self.run_in_subshell(&text, &Output::Terminal);
+                }
+            }
+            Some(MachineFile::Repository(path)) => self.follow(&path, same_shell),
+            Some(MachineFile::Text(..)) => {}
+            None if same_shell && !name.contains(UNKNOWN) => {
+                let reference = name.trim_start_matches("./");
+                if let Some(path) = repository::resolve(&self.file, reference) {
+                    self.follow(&path, same_shell);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Reads a script of the repository in this environment.
+    fn follow(&mut self, path: &str, same_shell: bool) {
+        if self.state.nesting >= 8 {
+            return;
+        }
+        let before = self.environment.constants_only();
+        let outer_functions = std::mem::take(&mut self.environment.functions);
+        let (environment, state) = (&mut *self.environment, &mut *self.state);
+        self.audit.follow(path, |audit| {
+            let fragment = audit.file().fragment();
+            if !fragment.text().contains('\0') {
+                super::interpret::run(&fragment, environment, audit, state, &Output::Terminal);
+            }
+        });
+        self.environment.functions.extend(outer_functions);
+        if !same_shell {
+            self.environment.restore_constants(&before);
+        }
+    }
+
+    /// A copied file is what it was before; a downloaded one stays downloaded.
+    fn moved(&mut self, words: &[Word]) {
+        let operands: Vec<&Word> =
+            words.iter().skip(1).filter(|word| !word.text().starts_with('-')).collect();
+        if let [from, to] = operands.as_slice() {
+            let found = self.machine_file(from.text());
+            if let Some(found) = found {
+                self.environment.machine.files.insert(to.text().to_owned(), found);
+            }
+        }
+    }
+
+    /// Sets a name to a plain value.
+    pub(super) fn set_plain(&mut self, name: &str, value: &Word) {
+        let place = Some(self.audit.place(value.range()));
+        let origin = Origin { name: format!("${name}"), place, overridable: false };
+        let file = Arc::clone(&self.file);
+        let values = vec![value.fragment.clone()];
+        self.environment.set(name, Constant { values, file, origin, element: false });
+    }
+}
+
+/// Words with one blank between them, each keeping its map.
+pub(super) fn space_joined(words: &[Word]) -> Fragment {
+    let mut builder = FragmentBuilder::default();
+    for (index, word) in words.iter().enumerate() {
+        if index > 0 {
+            let start = word.range().start;
+            builder.replaced(" ", start..start);
+        }
+        builder.append(&word.fragment);
+    }
+    builder.finish()
+}
+
+fn echoed(words: &[Word]) -> Fragment {
+    let mut rest = words.get(1..).unwrap_or_default();
+    let mut escapes = false;
+    while let Some(first) = rest.first() {
+        match first.text() {
+            "-n" => {}
+            "-e" | "-ne" | "-en" => escapes = true,
+            "-E" => {}
+            _ => break,
+        }
+        rest = rest.get(1..).unwrap_or_default();
+    }
+    let text = space_joined(rest);
+    if escapes || text.text().contains("\\n") { with_escapes(&text) } else { text }
+}
+
+/// `printf FORMAT words`: the format, its `%s` filled in from left to right; a format that is used
+/// up is used again.
+fn printed(words: &[Word]) -> Fragment {
+    let Some(format) = words.get(1) else { return Fragment::default() };
+    if format.text() == "--" {
+        return printed(words.get(1..).unwrap_or_default());
+    }
+    let format = with_escapes(&format.fragment);
+    let mut arguments = words.iter().skip(2).peekable();
+    let mut builder = FragmentBuilder::default();
+    for _ in 0..512 {
+        let mut at = 0_usize;
+        while let Some(found) = format.text().get(at..).and_then(|rest| rest.find("%s")) {
+            let hole = at.saturating_add(found);
+            builder.append_range(&format, at..hole);
+            if let Some(word) = arguments.next() {
+                builder.append(&word.fragment);
+            }
+            at = hole.saturating_add(2);
+        }
+        builder.append_range(&format, at..format.text().len());
+        if arguments.peek().is_none() || !format.text().contains("%s") {
+            break;
+        }
+    }
+    builder.finish()
+}
+
+/// `\n` and `\t` as `printf` and `echo -e` read them.
+fn with_escapes(fragment: &Fragment) -> Fragment {
+    let text = fragment.text();
+    let mut builder = FragmentBuilder::default();
+    let mut at = 0_usize;
+    while let Some(found) = text.get(at..).and_then(|rest| rest.find('\\')) {
+        let start = at.saturating_add(found);
+        builder.append_range(fragment, at..start);
+        let end = start.saturating_add(2);
+        match text.get(start..end) {
+            Some("\\n") => builder.replaced("\n", fragment.raw_range(start..end)),
+            Some("\\t") => builder.replaced("\t", fragment.raw_range(start..end)),
+            Some(_) => builder.append_range(fragment, start..end),
+            None => {
+                builder.append_range(fragment, start..text.len());
+                return builder.finish();
+            }
+        }
+        at = end;
+    }
+    builder.append_range(fragment, at..text.len());
+    builder.finish()
+}
+
+/// A word with a mark in it replaced by another word.
+fn replaced(word: &Word, mark: &str, item: &Word) -> Word {
+    let Some(at) = word.text().find(mark).filter(|_| !mark.is_empty()) else { return word.clone() };
+    let mut builder = FragmentBuilder::default();
+    builder.append_range(&word.fragment, 0..at);
+    builder.append(&item.fragment);
+    builder.append_range(&word.fragment, at.saturating_add(mark.len())..word.text().len());
+    Word { fragment: builder.finish(), site: Some(item.range()), ..item.clone() }
+}

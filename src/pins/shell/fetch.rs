@@ -1,0 +1,439 @@
+//! Downloads, and what is done to them before anybody uses them: curl, wget, checksums, signatures.
+
+use super::call::{Feed, Output};
+use super::interpret::Interpreter;
+use super::options::{Arguments, Dashes};
+use super::package::Package;
+use super::words::Word;
+use crate::pins::audit::InputId;
+use crate::pins::classify;
+use crate::pins::environment::MachineFile;
+use crate::pins::input::Credit;
+use crate::pins::repository::file_name;
+use crate::pins::span::{Fragment, UNKNOWN};
+use crate::pins::strength::{Ecosystem, Strength};
+
+const CURL_VALUED: &[&str] = &[
+    "-o",
+    "--output",
+    "-H",
+    "--header",
+    "-d",
+    "--data",
+    "--data-raw",
+    "--data-binary",
+    "--data-urlencode",
+    "-X",
+    "--request",
+    "-u",
+    "--user",
+    "-A",
+    "--user-agent",
+    "-e",
+    "--referer",
+    "-x",
+    "--proxy",
+    "-m",
+    "--max-time",
+    "--connect-timeout",
+    "--retry",
+    "--retry-delay",
+    "--retry-max-time",
+    "-b",
+    "--cookie",
+    "-c",
+    "--cookie-jar",
+    "-E",
+    "--cert",
+    "--key",
+    "--cacert",
+    "--capath",
+    "-w",
+    "--write-out",
+    "-F",
+    "--form",
+    "-T",
+    "--upload-file",
+    "-K",
+    "--config",
+    "--url",
+    "--output-dir",
+    "-r",
+    "--range",
+    "-y",
+    "-Y",
+    "--limit-rate",
+    "-z",
+    "--resolve",
+    "--interface",
+    "--ciphers",
+    "--proto",
+    "--proto-default",
+    "--proto-redir",
+    "--tls-max",
+    "--unix-socket",
+    "--create-file-mode",
+    "--netrc-file",
+    "-D",
+    "--dump-header",
+    "--speed-limit",
+    "--speed-time",
+    "--keepalive-time",
+    "--max-redirs",
+    "--json",
+    "-C",
+    "--continue-at",
+    "--aws-sigv4",
+    "-U",
+    "--proxy-user",
+    "--noproxy",
+    "--stderr",
+    "--max-filesize",
+    "--oauth2-bearer",
+    "--socks5",
+    "--socks5-hostname",
+];
+
+const WGET_VALUED: &[&str] = &[
+    "-O",
+    "--output-document",
+    "-P",
+    "--directory-prefix",
+    "-o",
+    "--output-file",
+    "-a",
+    "-e",
+    "-t",
+    "--tries",
+    "-T",
+    "--timeout",
+    "-U",
+    "--user-agent",
+    "--header",
+    "-i",
+    "--input-file",
+    "-Q",
+    "-w",
+    "--wait",
+    "--post-data",
+    "--post-file",
+    "--user",
+    "--password",
+    "-l",
+    "--level",
+    "-A",
+    "-R",
+    "-D",
+    "-B",
+    "--base",
+    "--ca-certificate",
+    "--certificate",
+    "--private-key",
+    "--waitretry",
+    "--dns-timeout",
+    "--connect-timeout",
+    "--read-timeout",
+    "--limit-rate",
+    "--referer",
+    "--retry-on-http-error",
+    "--method",
+    "--body-data",
+    "--progress",
+    "-X",
+    "-I",
+    "--cut-dirs",
+    "--load-cookies",
+    "--save-cookies",
+    "-d",
+    "--dir",
+    "--out",
+    "-s",
+    "-x",
+];
+
+/// Names of files that only verify others.
+const PROOFS: &[&str] = &[
+    ".asc",
+    ".sig",
+    ".sha256",
+    ".sha512",
+    ".sha256sum",
+    ".sha512sum",
+    ".md5",
+    ".sha1",
+    ".minisig",
+    ".sigstore",
+    ".intoto.jsonl",
+    "sha256sums",
+    "sha512sums",
+    "sha256sums.txt",
+    "checksums.txt",
+    "sha256sum.txt",
+    "sha512sums.txt",
+];
+
+/// curl, wget, aria2c, axel.
+pub(super) fn call(
+    shell: &mut Interpreter<'_, '_>,
+    name: &str,
+    words: &[Word],
+    output: &Output,
+) -> Feed {
+    let curl = name == "curl";
+    let valued = if curl { CURL_VALUED } else { WGET_VALUED };
+    let arguments = Arguments::parse(words.get(1..).unwrap_or_default(), valued, Dashes::Clusters);
+    let asks_only = if curl {
+        arguments.has(&["-I", "--head", "-T", "--upload-file", "-V", "--version", "-h", "--help"])
+    } else {
+        arguments.has(&["--spider", "--version", "-V", "--help", "-h"])
+    };
+    if asks_only {
+        return Feed::Unknown;
+    }
+    let out_names: &[&str] =
+        if curl { &["-o", "--output"] } else { &["-O", "--output-document", "--out"] };
+    let mut targets = arguments.values(out_names).map(|word| word.text().to_owned());
+    let remote_name = curl && arguments.has(&["-O", "--remote-name", "-J", "--remote-name-all"]);
+    let mut feed = Feed::Unknown;
+    let urls: Vec<Word> =
+        arguments.values(&["--url"]).cloned().chain(arguments.operands.iter().cloned()).collect();
+    for url in &urls {
+        let last = file_name(url.text().split(['?', '#']).next().unwrap_or_default()).to_owned();
+        let target = targets.next();
+        let destination = match target.as_deref() {
+            Some("-" | "/dev/stdout") => output.clone(),
+            Some("/dev/null") => Output::Terminal,
+            Some(file) => Output::Saved(file.to_owned()),
+            None if remote_name || !curl => Output::Saved(last),
+            None => output.clone(),
+        };
+        if let Some(id) = download(shell, url, &destination) {
+            feed = Feed::Download(id);
+        }
+    }
+    feed
+}
+
+/// One download, if it is one: a request whose answer nobody keeps is none.
+pub(super) fn download(
+    shell: &mut Interpreter<'_, '_>,
+    url: &Word,
+    destination: &Output,
+) -> Option<InputId> {
+    let text = url.text().to_owned();
+    if matches!(destination, Output::Terminal | Output::Captured) || is_inside(&text) {
+        return None;
+    }
+    let mut package = Package::new(Ecosystem::Download, url, &text, "");
+    package.strength = classify::url(&text);
+    let lower = text.to_ascii_lowercase();
+    let path = lower.split(['?', '#']).next().unwrap_or_default();
+    if PROOFS.iter().any(|suffix| path.ends_with(suffix)) {
+        package = package.credited(
+            Strength::Content,
+            "only verifies another download, which is judged by itself",
+        );
+    }
+    if let Output::Executed(program) = destination {
+        package.strength = Strength::None;
+        let versioned = classify::url(&text) == Strength::Exact;
+        package.note = Some(if versioned {
+            format!(
+                "piped into {program} unchecked; what the script fetches is not pinned by its URL"
+            )
+        } else {
+            format!("piped into {program} before anyone could check it")
+        });
+    }
+    let id = shell.package(package);
+    if let Output::Saved(file) = destination {
+        let name = if file.is_empty() { path.to_owned() } else { file.clone() };
+        shell.environment.machine.files.insert(name, MachineFile::Downloaded(id));
+    }
+    Some(id)
+}
+
+/// Whether a URL stays on this machine or in its cloud's metadata service.
+fn is_inside(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let name = if host.starts_with('[') { host } else { host.split(':').next().unwrap_or(host) };
+    [
+        "localhost",
+        "0.0.0.0",
+        "[::1]",
+        "metadata.google.internal",
+        "metadata",
+        "host.docker.internal",
+    ]
+    .contains(&name)
+        || name.starts_with("127.")
+        || name.starts_with("169.254.")
+        || url.starts_with("file:")
+        || url.starts_with("unix:")
+        || name.starts_with("[::1]")
+}
+
+impl Interpreter<'_, '_> {
+    /// A downloaded file is run although nothing has checked it.
+    pub(super) fn executed(&mut self, id: InputId, how: &str) {
+        if let Some(input) = self.audit.input_mut(id)
+            && input.credit.is_none()
+        {
+            input.strength = Strength::None;
+            input.note.get_or_insert_with(|| how.to_owned());
+            // A check that comes later comes too late.
+            let files = &mut self.environment.machine.files;
+            files.retain(|_, file| *file != MachineFile::Downloaded(id));
+        }
+    }
+
+    /// A checksum or signature program: which downloads does it hold?
+    pub(super) fn verify(&mut self, name: &str, words: &[Word], feed: &Feed) {
+        let arguments: Vec<&Word> = words.iter().skip(1).collect();
+        let says = |option: &str| arguments.iter().any(|word| word.text() == option);
+        let text: Vec<&str> = arguments.iter().map(|word| word.text()).collect();
+        let checks_sums = name.ends_with("sum") || name == "shasum";
+        if checks_sums {
+            let asked = text.iter().any(|word| {
+                *word == "--check"
+                    || (word.starts_with('-') && !word.starts_with("--") && word.contains('c'))
+            });
+            if asked && name != "md5sum" {
+                self.verify_sums(&arguments, feed);
+            }
+            return;
+        }
+        let signature = match name {
+            "gpg" | "gpg2" => says("--verify") || says("--decrypt"),
+            "gpgv" => true,
+            "cosign" => text.first().is_some_and(|word| word.starts_with("verify")),
+            "minisign" => text.iter().any(|w| w.starts_with("-V") || w.starts_with("-m")),
+            "openssl" => says("-verify"),
+            _ => says("-V"),
+        };
+        if signature {
+            let why = format!("its signature is verified by {name} before use");
+            for word in &arguments {
+                self.credit_download(word.text(), Strength::Content, &why);
+                let signed = [".asc", ".sig", ".minisig"]
+                    .iter()
+                    .find_map(|suffix| word.text().strip_suffix(suffix));
+                if let Some(signed) = signed {
+                    self.credit_download(signed, Strength::Content, &why);
+                }
+            }
+        }
+    }
+
+    /// `sha256sum -c`: by the lines it reads, or by a file of the repository.
+    fn verify_sums(&mut self, arguments: &[&Word], feed: &Feed) {
+        let operands: Vec<&&Word> = arguments
+            .iter()
+            .filter(|word| {
+                !word.text().starts_with('-') && !word.text().bytes().all(|b| b.is_ascii_digit())
+            })
+            .collect();
+        let listed = operands.first().filter(|word| word.process.is_none());
+        let source = match listed {
+            Some(word) => self.read_machine(word.text()),
+            None => feed.clone(),
+        };
+        match source {
+            Feed::Text(text) => self.verify_named_in(&text),
+            // Fetched from where the file came from: whoever changes one changes both.
+            Feed::Download(_) => {
+                self.note_all("its checksum is fetched, too: whoever changes one changes both");
+            }
+            Feed::File(_) => self.credit_all("its checksum is in the repository"),
+            _ => {
+                if let Some(word) = listed
+                    && !word.is_unknown()
+                {
+                    self.credit_all("a checksum file is checked before use");
+                }
+            }
+        }
+    }
+
+    /// Downloads that a text names beside a checksum.
+    pub(super) fn verify_named_in(&mut self, text: &Fragment) {
+        let text = text.text();
+        let downloads: Vec<(String, InputId)> = self
+            .environment
+            .machine
+            .files
+            .iter()
+            .filter_map(|(name, file)| match file {
+                MachineFile::Downloaded(id) => Some((name.clone(), *id)),
+                _ => None,
+            })
+            .collect();
+        let literal = text
+            .split(|c: char| !c.is_ascii_hexdigit())
+            .any(|run| matches!(run.len(), 40 | 64 | 96 | 128));
+        let unknown = text.contains(UNKNOWN);
+        if !literal && !unknown {
+            return;
+        }
+        let named: Vec<&(String, InputId)> =
+            downloads.iter().filter(|(name, _)| text.contains(file_name(name))).collect();
+        let chosen = if named.is_empty() && downloads.len() == 1 {
+            downloads.iter().collect()
+        } else {
+            named
+        };
+        for (_, id) in chosen {
+            if let Some(input) = self.audit.input_mut(*id) {
+                if literal {
+                    let why = "its checksum is verified before use".to_owned();
+                    input.credit = Some(Credit { strength: Strength::Content, why });
+                } else {
+                    input.strength = Strength::Unknown;
+                    input.note = Some("its checksum comes from outside".to_owned());
+                }
+            }
+        }
+    }
+
+    fn credit_download(&mut self, name: &str, strength: Strength, why: &str) {
+        if let Some(MachineFile::Downloaded(id)) = self.machine_file(name)
+            && let Some(input) = self.audit.input_mut(id)
+        {
+            input.credit = Some(Credit { strength, why: why.to_owned() });
+        }
+    }
+
+    fn each_download(&mut self, change: impl Fn(&mut crate::pins::Input)) {
+        let ids: Vec<InputId> = self
+            .environment
+            .machine
+            .files
+            .values()
+            .filter_map(|file| match file {
+                MachineFile::Downloaded(id) => Some(*id),
+                _ => None,
+            })
+            .collect();
+        for id in ids {
+            if let Some(input) = self.audit.input_mut(id) {
+                change(input);
+            }
+        }
+    }
+
+    fn credit_all(&mut self, why: &str) {
+        self.each_download(|input| {
+            input.credit = Some(Credit { strength: Strength::Content, why: why.to_owned() });
+        });
+    }
+
+    fn note_all(&mut self, note: &str) {
+        self.each_download(|input| {
+            if input.credit.is_none() {
+                input.note = Some(note.to_owned());
+            }
+        });
+    }
+}

@@ -1,0 +1,124 @@
+//! Text to syntax tree, by tree-sitter's bash grammar: tolerant of errors, bounded in time.
+
+use crate::pins::span::{Fragment, FragmentBuilder};
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+use tree_sitter::{ParseOptions, Parser, Tree};
+
+/// A text that takes longer is given up: honest scripts parse at more than 10 MB a second.
+const MAX_TIME: Duration = Duration::from_millis(900);
+
+thread_local! {
+    static PARSER: RefCell<Option<Parser>> = RefCell::new(new_parser());
+}
+
+fn new_parser() -> Option<Parser> {
+    let mut parser = Parser::new();
+    parser.set_language(&tree_sitter_bash::LANGUAGE.into()).ok()?;
+    Some(parser)
+}
+
+/// The tree of a text; `None` where it took too long.
+pub(super) fn parse(text: &str) -> Option<Tree> {
+    let started = Instant::now();
+    PARSER.with_borrow_mut(|parser| {
+        let parser = parser.as_mut()?;
+        let bytes = text.as_bytes();
+        let mut read = |offset: usize, _| bytes.get(offset..).unwrap_or_default();
+        let mut progress = |_: &tree_sitter::ParseState| {
+            if started.elapsed() > MAX_TIME {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        let options = ParseOptions::new().progress_callback(&mut progress);
+        let tree = parser.parse_with_options(&mut read, None, Some(options));
+        if tree.is_none() {
+            parser.reset();
+        }
+        tree
+    })
+}
+
+/// The same fragment with template expressions taken out: `{{ … }}` and `${{ … }}` become
+/// unknown, `{% … %}` and `%{ … }` become a blank, so that what stands around them is read as the
+/// command that it will be.
+pub(super) fn without_templates(fragment: &Fragment) -> Option<Fragment> {
+    let text = fragment.text();
+    if !text.contains("{{") && !text.contains("{%") && !text.contains("%{") && !text.contains("<%")
+    {
+        return None;
+    }
+    let mut builder = FragmentBuilder::default();
+    let mut done = 0_usize;
+    let mut at = 0_usize;
+    while let Some(rest) = text.get(at..) {
+        let Some((skip, open)) = next_template(rest) else { break };
+        let start = at.saturating_add(skip);
+        let close = match open {
+            "${{" | "{{" => "}}",
+            "{%" => "%}",
+            "<%" => "%>",
+            _ => "}",
+        };
+        let body = start.saturating_add(open.len());
+        let line = text.get(body..).unwrap_or_default();
+        let line = line.split('\n').next().unwrap_or_default();
+        let Some(length) = line.find(close) else {
+            at = body;
+            continue;
+        };
+        let end = body.saturating_add(length).saturating_add(close.len());
+        builder.append_range(fragment, done..start);
+        let raw = fragment.raw_range(start..end);
+        let value = open.ends_with("{{") || (open == "<%" && line.starts_with('='));
+        if value {
+            builder.unknown(raw);
+        } else {
+            builder.replaced(" ", raw);
+        }
+        done = end;
+        at = end;
+    }
+    builder.append_range(fragment, done..text.len());
+    Some(builder.finish())
+}
+
+/// The next opening of a template expression and its offset.
+fn next_template(text: &str) -> Option<(usize, &'static str)> {
+    ["${{", "{{", "{%", "%{", "<%"]
+        .into_iter()
+        .filter_map(|open| text.find(open).map(|at| (at, open)))
+        .filter(|(at, open)| {
+            // `${x%{y}}` and date formats are no templates: a Terraform directive has a keyword.
+            let after = text.get(at.saturating_add(2)..).unwrap_or_default();
+            let after = after.trim_start_matches(['~', ' ']);
+            *open != "%{"
+                || ["if ", "else", "endif", "for ", "endfor"].iter().any(|k| after.starts_with(k))
+        })
+        .min_by_key(|(at, _)| *at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_leave_the_rest_in_place() {
+        let check = |input: &str, expected: &str| {
+            let fragment = Fragment::verbatim(input, 0);
+            let masked = without_templates(&fragment).unwrap_or(fragment);
+            assert_eq!(masked.text().replace(crate::pins::span::UNKNOWN, "?"), expected);
+            let at = masked.text().find("curl").unwrap();
+            assert_eq!(masked.raw_range(at..at + 4).start, input.find("curl").unwrap());
+        };
+        check("apt install {{ a }} curl={{b}}", "apt install ? curl=?");
+        check("x ${{ matrix.a }} curl", "x ? curl");
+        check("{% if x %}curl{% endif %}", " curl ");
+        check("%{ if x ~}\ncurl\n%{ endif ~}", " \ncurl\n ");
+        check("date +%{x} curl", "date +%{x} curl");
+        check("a {{ b\ncurl }}", "a {{ b\ncurl }}");
+    }
+}
