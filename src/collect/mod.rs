@@ -7,6 +7,7 @@
 pub mod openpgp;
 pub mod os_release;
 pub mod packages;
+pub mod reader;
 pub mod sqlite;
 
 use crate::filesystem::Filesystem;

@@ -5,9 +5,10 @@
 //! is read from the link in `/etc/alternatives`; whether it fits is for others to judge.
 
 use crate::collect::packages::text;
+use crate::collect::reader::Reader;
 use crate::collect::{Collector, View};
-use crate::filesystem::resolve::{LastLink, read_node, resolve};
-use crate::filesystem::{Filesystem, Listing};
+use crate::filesystem::Filesystem;
+use crate::filesystem::resolve::{LastLink, resolve};
 use crate::model::path::Escaped;
 use crate::model::{Fact, Fault, FileKind, Name, Records, Stage, TreePath};
 use std::collections::BTreeMap;
@@ -96,39 +97,18 @@ fn read_priority(line: &[u8]) -> Option<i64> {
 }
 
 fn collect(view: &View<'_>, records: &mut Records) {
+    let mut reader = Reader::new(view, records, Stage::Facts, MAX_SIZE);
     for database in DATABASES {
         let database = TreePath::parse(database);
-        match list(view.filesystem, &database) {
-            Ok(Some(listing)) => {
-                for fault in &listing.faults {
-                    records.gap(&database, Stage::Facts, fault.chain());
-                }
-                for entry in listing.entries {
-                    let path = database.join(&entry.name);
-                    match read_node(view.filesystem, &entry.node, MAX_SIZE) {
-                        Ok(Some(bytes)) => match fact(view.filesystem, &entry.name, &bytes) {
-                            Ok(fact) => {
-                                records.facts.push(Fact { evidence: Some(path), ..fact });
-                            }
-                            Err(fault) => records.gap(&path, Stage::Facts, fault.chain()),
-                        },
-                        Ok(None) => {}
-                        Err(fault) => records.gap(&path, Stage::Facts, fault.chain()),
-                    }
-                }
+        for (name, node) in reader.list(&database) {
+            let path = database.join(&name);
+            let Some(bytes) = reader.node(&path, &node) else { continue };
+            let fact = fact(view.filesystem, &name, &bytes).map(Some);
+            if let Some(fact) = reader.keep(&path, fact) {
+                reader.records.facts.push(Fact { evidence: Some(path), ..fact });
             }
-            Ok(None) => {}
-            Err(fault) => records.gap(&database, Stage::Facts, fault.chain()),
         }
     }
-}
-
-fn list(filesystem: &dyn Filesystem, path: &TreePath) -> Result<Option<Listing>, Fault> {
-    let Some(found) = resolve(filesystem, path, LastLink::Follow)? else { return Ok(None) };
-    if filesystem.metadata(&found.node)?.kind != FileKind::Directory {
-        return Ok(None);
-    }
-    filesystem.read_directory(&found.node).map(Some)
 }
 
 fn fact(filesystem: &dyn Filesystem, name: &Name, bytes: &[u8]) -> Result<Fact, Fault> {

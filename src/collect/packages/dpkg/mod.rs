@@ -7,7 +7,7 @@
 pub mod alternatives;
 mod files;
 mod overrides;
-mod status;
+pub mod status;
 
 use self::files::{Lists, Rules};
 use self::status::{Record, StateSource};
@@ -16,12 +16,10 @@ use super::place::Places;
 use super::purl::{Parts, purl};
 use super::text;
 use crate::collect::os_release::{self, OsRelease};
+use crate::collect::reader::{Reader, below};
 use crate::collect::{Collector, View};
-use crate::filesystem::resolve::{LastLink, read_file, read_node, resolve};
-use crate::filesystem::{Filesystem, Node};
-use crate::model::{
-    Fault, FileKind, Name, Package, PackageKey, Records, Stage, Timestamp, TreePath,
-};
+use crate::filesystem::Node;
+use crate::model::{Name, Package, PackageKey, Records, Stage, Timestamp, TreePath};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -46,24 +44,24 @@ const MAX_CLAIMS: usize = 5_000_000;
 
 fn collect(view: &View<'_>, records: &mut Records) {
     let root = TreePath::parse(DATABASE);
-    let mut reader = Reader { filesystem: view.filesystem, records };
+    let mut reader = Reader::new(view, records, Stage::Packages, MAX_SIZE);
     if reader.directory(&root).is_none() {
         return;
     }
-    let status = reader.file(&below(&root, b"status"));
-    let updates = reader.updates(&below(&root, b"updates"));
-    let distroless = reader.distroless(&below(&root, b"status.d"));
+    let status = reader.file(&below(&root, "status"));
+    let updates = reader.updates(&below(&root, "updates"));
+    let distroless = reader.distroless(&below(&root, "status.d"));
     if status.is_none() && distroless.is_empty() {
         return;
     }
-    let diversions_path = below(&root, b"diversions");
-    let overrides_path = below(&root, b"statoverride");
+    let diversions_path = below(&root, "diversions");
+    let overrides_path = below(&root, "statoverride");
     let diversions = reader.file(&diversions_path).unwrap_or_default();
     let overrides = reader.file(&overrides_path).unwrap_or_default();
-    let (diversions, damages) = overrides::read_diversions(&diversions);
-    reader.damages(&diversions_path, &damages);
-    let (overrides, damages) = overrides::read_overrides(&overrides);
-    reader.damages(&overrides_path, &damages);
+    let (diversions, damaged) = overrides::read_diversions(&diversions);
+    damages(&mut reader, &diversions_path, &damaged);
+    let (overrides, damaged) = overrides::read_overrides(&overrides);
+    damages(&mut reader, &overrides_path, &damaged);
     let extended = reader.file(&TreePath::parse("/var/lib/apt/extended_states"));
     let automatic = automatic(extended.as_deref().unwrap_or_default());
     let mut session = Session {
@@ -71,10 +69,10 @@ fn collect(view: &View<'_>, records: &mut Records) {
         // That the file cannot be read is said by the collector of its facts.
         system: os_release::read(view.filesystem).unwrap_or_default(),
         automatic,
-        info: reader.list(&below(&root, b"info")).into_iter().collect(),
-        info_path: below(&root, b"info"),
+        info: reader.list(&below(&root, "info")).into_iter().collect(),
+        info_path: below(&root, "info"),
     };
-    let status_path = below(&root, b"status");
+    let status_path = below(&root, "status");
     let sources = status.iter().map(|bytes| (&status_path, bytes.as_slice()));
     let sources = sources.chain(updates.iter().map(|(path, bytes)| (path, bytes.as_slice())));
     for (record, evidence) in reader.records_of(sources, StateSource::Field) {
@@ -97,63 +95,7 @@ struct DistrolessFile {
     mtime: Option<Timestamp>,
 }
 
-/// Reads files of the database and makes gaps of what it cannot.
-struct Reader<'a> {
-    filesystem: &'a dyn Filesystem,
-    records: &'a mut Records,
-}
-
-impl<'a> Reader<'a> {
-    fn ok<T>(&mut self, path: &TreePath, result: Result<Option<T>, Fault>) -> Option<T> {
-        result.unwrap_or_else(|fault| {
-            self.records.gap(path, Stage::Packages, fault.chain());
-            None
-        })
-    }
-
-    fn damages(&mut self, path: &TreePath, damages: &[Damage]) {
-        for damage in damages {
-            let reason = format!("line {}: {}", damage.line, damage.reason);
-            self.records.gap(path, Stage::Packages, reason);
-        }
-    }
-
-    fn file(&mut self, path: &TreePath) -> Option<Vec<u8>> {
-        let result = read_file(self.filesystem, path, MAX_SIZE);
-        self.ok(path, result)
-    }
-
-    fn node(&mut self, path: &TreePath, node: &Node) -> Option<Vec<u8>> {
-        let result = read_node(self.filesystem, node, MAX_SIZE);
-        self.ok(path, result)
-    }
-
-    fn directory(&mut self, path: &TreePath) -> Option<Node> {
-        let result = resolve(self.filesystem, path, LastLink::Follow);
-        self.ok(path, result).map(|found| found.node)
-    }
-
-    /// Names and nodes of a directory, sorted; empty where there is none.
-    fn list(&mut self, path: &TreePath) -> Vec<(Name, Node)> {
-        let Some(node) = self.directory(path) else { return Vec::new() };
-        let listing = self
-            .filesystem
-            .metadata(&node)
-            .and_then(|metadata| match metadata.kind {
-                FileKind::Directory => self.filesystem.read_directory(&node),
-                _ => Err(Fault::damaged("not a directory")),
-            })
-            .map(Some);
-        let Some(listing) = self.ok(path, listing) else { return Vec::new() };
-        for fault in &listing.faults {
-            self.records.gap(path, Stage::Packages, fault.chain());
-        }
-        let mut entries: Vec<_> =
-            listing.entries.into_iter().map(|entry| (entry.name, entry.node)).collect();
-        entries.sort_by(|a, b| a.0.cmp(&b.0));
-        entries
-    }
-
+impl Reader<'_> {
     /// The journal of an interrupted run: files named by numbers of equal length, in their order.
     fn updates(&mut self, path: &TreePath) -> Vec<(TreePath, Vec<u8>)> {
         let mut updates = Vec::new();
@@ -204,8 +146,8 @@ impl<'a> Reader<'a> {
     ) -> Vec<Found<'b>> {
         let mut found = BTreeMap::<(&[u8], &[u8]), Found<'_>>::new();
         for (path, bytes) in sources {
-            let (stanzas, damages) = deb822::parse(bytes);
-            self.damages(path, &damages);
+            let (stanzas, damaged) = deb822::parse(bytes);
+            damages(self, path, &damaged);
             for stanza in &stanzas {
                 let complaints = match status::read(stanza, state) {
                     Ok(Some((record, complaints))) => {
@@ -220,8 +162,8 @@ impl<'a> Reader<'a> {
                     Err(reason) => vec![reason],
                 };
                 let damage = |reason| Damage { line: stanza.line, reason };
-                let damages: Vec<_> = complaints.into_iter().map(damage).collect();
-                self.damages(path, &damages);
+                let damaged: Vec<_> = complaints.into_iter().map(damage).collect();
+                damages(self, path, &damaged);
             }
         }
         found.into_values().collect()
@@ -230,6 +172,12 @@ impl<'a> Reader<'a> {
 
 /// A package with the file that says so.
 type Found<'a> = (Record<'a>, &'a TreePath);
+
+fn damages(reader: &mut Reader<'_>, path: &TreePath, damaged: &[Damage]) {
+    for damage in damaged {
+        reader.gap(path, format!("line {}: {}", damage.line, damage.reason));
+    }
+}
 
 /// Beside the stanzas of `status.d`.
 const COMPANIONS: [&[u8]; 6] =
@@ -266,7 +214,7 @@ impl Session<'_> {
         let conffiles = read(self.info_file(record, b"conffiles")).unwrap_or_default();
         if paths.is_none() {
             let reason = format!("{}: no file list", package.key);
-            reader.records.gap(&self.info_path, Stage::Packages, reason);
+            reader.gap(&self.info_path, reason);
         }
         let lists = Lists { paths: paths.as_deref(), digests: &digests, conffiles: &conffiles };
         let digests_path = self.info_file(record, b"md5sums").map(|(path, _)| path);
@@ -299,13 +247,13 @@ impl Session<'_> {
         let claims = &mut reader.records.claims;
         if claims.len() > MAX_CLAIMS {
             let reason = format!("{key}: more than {MAX_CLAIMS} owned paths in all");
-            reader.records.gap(&self.info_path, Stage::Packages, reason);
+            reader.gap(&self.info_path, reason);
             return;
         }
         let key = Arc::new(key.clone());
-        let damages = files::claims(&key, &record.conffiles, lists, &mut self.rules, claims);
+        let damaged = files::claims(&key, &record.conffiles, lists, &mut self.rules, claims);
         if let Some(path) = digests_path {
-            reader.damages(path, &damages);
+            damages(reader, path, &damaged);
         }
     }
 
@@ -373,10 +321,6 @@ fn automatic(extended_states: &[u8]) -> HashSet<(&[u8], &[u8])> {
             Some((stanza.get("Package")?, stanza.get("Architecture").unwrap_or_default()))
         })
         .collect()
-}
-
-fn below(directory: &TreePath, name: &[u8]) -> TreePath {
-    Name::new(name).map_or_else(|| directory.clone(), |name| directory.join(&name))
 }
 
 #[cfg(test)]
