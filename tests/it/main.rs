@@ -17,5 +17,7 @@ mod ext4_journal;
 mod ext4_oracle;
 mod house;
 mod rpmdb;
+mod small_databases;
+mod versions;
 mod vm_drift;
 mod xattr;

@@ -9,14 +9,19 @@
 
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+pub mod apk;
 pub mod deb822;
 pub mod dpkg;
 pub mod hex;
+pub mod pacman;
 pub mod place;
 pub mod purl;
 pub mod rpm;
 pub mod version;
 
+use self::deb822::Damage;
+use super::reader::Reader;
+use crate::model::TreePath;
 use crate::model::path::Escaped;
 
 /// A value of a database as text: as it is where it is plain, escaped where it is not.
@@ -37,5 +42,12 @@ pub fn folded(bytes: &[u8]) -> String {
         lines.join(" ")
     } else {
         text(bytes)
+    }
+}
+
+/// Makes gaps of damaged lines.
+pub fn tell(reader: &mut Reader<'_>, path: &TreePath, damages: &[Damage]) {
+    for damage in damages {
+        reader.gap(path, format!("line {}: {}", damage.line, damage.reason));
     }
 }

@@ -14,7 +14,7 @@ use self::status::{Record, StateSource};
 use super::deb822::{self, Damage};
 use super::place::Places;
 use super::purl::{Parts, purl};
-use super::text;
+use super::{tell, text};
 use crate::collect::os_release::{self, OsRelease};
 use crate::collect::reader::{Reader, below};
 use crate::collect::{Collector, View};
@@ -59,9 +59,9 @@ fn collect(view: &View<'_>, records: &mut Records) {
     let diversions = reader.file(&diversions_path).unwrap_or_default();
     let overrides = reader.file(&overrides_path).unwrap_or_default();
     let (diversions, damaged) = overrides::read_diversions(&diversions);
-    damages(&mut reader, &diversions_path, &damaged);
+    tell(&mut reader, &diversions_path, &damaged);
     let (overrides, damaged) = overrides::read_overrides(&overrides);
-    damages(&mut reader, &overrides_path, &damaged);
+    tell(&mut reader, &overrides_path, &damaged);
     let extended = reader.file(&TreePath::parse("/var/lib/apt/extended_states"));
     let automatic = automatic(extended.as_deref().unwrap_or_default());
     let mut session = Session {
@@ -147,7 +147,7 @@ impl Reader<'_> {
         let mut found = BTreeMap::<(&[u8], &[u8]), Found<'_>>::new();
         for (path, bytes) in sources {
             let (stanzas, damaged) = deb822::parse(bytes);
-            damages(self, path, &damaged);
+            tell(self, path, &damaged);
             for stanza in &stanzas {
                 let complaints = match status::read(stanza, state) {
                     Ok(Some((record, complaints))) => {
@@ -163,7 +163,7 @@ impl Reader<'_> {
                 };
                 let damage = |reason| Damage { line: stanza.line, reason };
                 let damaged: Vec<_> = complaints.into_iter().map(damage).collect();
-                damages(self, path, &damaged);
+                tell(self, path, &damaged);
             }
         }
         found.into_values().collect()
@@ -172,12 +172,6 @@ impl Reader<'_> {
 
 /// A package with the file that says so.
 type Found<'a> = (Record<'a>, &'a TreePath);
-
-fn damages(reader: &mut Reader<'_>, path: &TreePath, damaged: &[Damage]) {
-    for damage in damaged {
-        reader.gap(path, format!("line {}: {}", damage.line, damage.reason));
-    }
-}
 
 /// Beside the stanzas of `status.d`.
 const COMPANIONS: [&[u8]; 6] =
@@ -253,7 +247,7 @@ impl Session<'_> {
         let key = Arc::new(key.clone());
         let damaged = files::claims(&key, &record.conffiles, lists, &mut self.rules, claims);
         if let Some(path) = digests_path {
-            damages(reader, path, &damaged);
+            tell(reader, path, &damaged);
         }
     }
 
