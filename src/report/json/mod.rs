@@ -3,12 +3,12 @@
 //! `snapshots/schema/` has a JSON Schema for each; a test holds every document against it. A
 //! change that removes or renames a key is a new version in a new module; adding keys is not.
 
-pub(super) mod drift_v1;
+pub(crate) mod drift_v1;
 mod parts;
-pub(super) mod pins_v1;
+pub(crate) mod pins_v1;
 #[cfg(test)]
 mod schema;
-pub(super) mod show_v1;
+pub(crate) mod show_v1;
 
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};

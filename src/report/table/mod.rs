@@ -4,10 +4,10 @@
 //! broken rather than cut. Colours come only where the view allows them. Whatever came from a
 //! target was escaped before it gets here.
 
-pub(super) mod drift;
-pub(super) mod explain;
-pub(super) mod pins;
-pub(super) mod show;
+pub(crate) mod drift;
+pub(crate) mod explain;
+pub(crate) mod pins;
+pub(crate) mod show;
 
 use super::View;
 use crate::model::Severity;
