@@ -1,2 +1,7 @@
-//! The `driftcheck` binary.
-fn main() {}
+//! The `driftcheck` binary: all of it is in the library's `cli`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    driftcheck::cli::main()
+}

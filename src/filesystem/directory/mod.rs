@@ -154,10 +154,7 @@ impl Filesystem for DirectoryFilesystem {
                 major: found.stx_rdev_major,
                 minor: found.stx_rdev_minor,
             }),
-            inode: (
-                u64::from(found.stx_dev_major) << 32 | u64::from(found.stx_dev_minor),
-                found.stx_ino,
-            ),
+            inode: inode(&found),
         })
     }
 
@@ -272,6 +269,18 @@ impl Filesystem for DirectoryFilesystem {
             _ => None,
         }
     }
+}
+
+/// What tells the inode at a path of this host apart, as [`Metadata::inode`] does; `None` where
+/// nothing lies there.
+#[must_use]
+pub fn inode_of(path: &Path) -> Option<(u64, u64)> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    rustix::fs::statx(rustix::fs::CWD, path, flags, StatxFlags::INO).ok().map(|s| inode(&s))
+}
+
+fn inode(found: &Statx) -> (u64, u64) {
+    (u64::from(found.stx_dev_major) << 32 | u64::from(found.stx_dev_minor), found.stx_ino)
 }
 
 fn open_node(fd: Arc<OwnedFd>, listed: bool) -> Node {

@@ -1,0 +1,82 @@
+//! `driftcheck check`.
+
+use super::context::Context;
+use super::drift::{self, DriftOptions};
+use super::error::CliError;
+use super::exit::Exit;
+use super::scanning::{self, ScanOptions};
+use super::subject::{Loaded, Subject};
+use crate::store::{Access, Store};
+use std::sync::Arc;
+
+/// Scan a target, compare it with its baseline, judge: the everyday command
+///
+/// The baseline is the one named like the target, or one set `--for` it. The scan is stored.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  driftcheck check                             this host against its baseline
+  driftcheck check --baseline golden web-01.qcow2 --format sarif --output drift.sarif")]
+pub(super) struct CheckArgs {
+    /// What to check: a target, or a stored manifest; this host if nothing is named
+    #[arg(value_name = "TARGET", default_value = "host:", hide_default_value = true)]
+    target: String,
+    /// Compare with this baseline
+    #[arg(long, value_name = "NAME")]
+    baseline: Option<String>,
+    /// Call the target so, instead of by its host name or file name
+    #[arg(long)]
+    name: Option<String>,
+    #[command(flatten)]
+    scan: ScanOptions,
+    #[command(flatten)]
+    drift: DriftOptions,
+}
+
+pub(super) fn run(args: CheckArgs, context: &Context) -> Result<Exit, CliError> {
+    args.drift.check_format()?;
+    let policies = args.drift.policies()?;
+    let (before, after) = match Subject::resolve(&args.target, context)? {
+        Subject::Stored(store, id) => {
+            let after = Loaded::stored(store.clone(), &id)?;
+            (baseline(&store, &args, &after.header.name)?, after)
+        }
+        Subject::Exported(path) => {
+            let after = Subject::Exported(path).load(context, &args.scan, None)?;
+            let store = context.open_store(Access::Read)?;
+            (baseline(&store, &args, &after.header.name)?, after)
+        }
+        Subject::Target(spec) => {
+            let opened = scanning::open(spec, args.name.as_deref(), &args.scan)?;
+            let store = match context.open_store_if_there()? {
+                Some(_) => context.open_store(Access::Write)?,
+                None => return Err(no_baseline(&args, &opened.target.name)),
+            };
+            let before = baseline(&store, &args, &opened.target.name)?;
+            (before, scanning::scan_into(&store, opened, context, &args.scan)?)
+        }
+    };
+    drift::report(&before, &after, &args.drift, &policies, context)
+}
+
+/// The approved manifest, or the command that makes one.
+fn baseline(store: &Arc<Store>, args: &CheckArgs, name: &str) -> Result<Loaded, CliError> {
+    let found = match &args.baseline {
+        Some(wanted) => store.baseline(wanted)?,
+        None => store.baseline_for(name)?,
+    };
+    match found {
+        Some(baseline) => Loaded::stored(store.clone(), &baseline.manifest),
+        None => Err(no_baseline(args, name)),
+    }
+}
+
+fn no_baseline(args: &CheckArgs, name: &str) -> CliError {
+    match &args.baseline {
+        Some(wanted) => CliError::new(format!("there is no baseline {wanted}"))
+            .hint("`driftcheck baseline list` shows those that are set"),
+        None => CliError::new(format!("{name} has no baseline to be compared with")).hint(format!(
+            "approve its present state: `driftcheck scan {}` and `driftcheck baseline set {name}`",
+            args.target
+        )),
+    }
+}

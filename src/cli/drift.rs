@@ -1,0 +1,125 @@
+//! Two manifests into a report: compare, attribute, judge, write. What `compare` and `check` share.
+
+use super::context::Context;
+use super::error::CliError;
+use super::exit::{Exit, Gaps};
+use super::output::Output;
+use super::subject::Loaded;
+use crate::attribute;
+use crate::compare::{self, Side};
+use crate::model::{DriftReport, Gap, Header, Manifest, ManifestSummary, Omission, Severity};
+use crate::policy::{self, Policies, Policy};
+use std::path::PathBuf;
+
+/// How changes are judged and shown.
+#[derive(Debug, clap::Args)]
+pub(super) struct DriftOptions {
+    /// Add a policy of your own (TOML); may be given more than once
+    #[arg(long, value_name = "FILE")]
+    policy: Vec<PathBuf>,
+    /// Exit with 1 from this severity on: critical, high, medium, low, info
+    #[arg(long, value_name = "SEVERITY", default_value = "low", value_parser = severity)]
+    fail_on: Severity,
+    /// Judge although parts could not be read
+    #[arg(long)]
+    allow_gaps: bool,
+    /// List what is expected, accepted or folded too
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+fn severity(word: &str) -> Result<Severity, String> {
+    Severity::parse(word).ok_or_else(|| "critical, high, medium, low or info".to_owned())
+}
+
+impl DriftOptions {
+    fn gaps(&self) -> Gaps {
+        if self.allow_gaps { Gaps::Allow } else { Gaps::Refuse }
+    }
+
+    /// The shipped policy with the user's; refused before anything is scanned.
+    pub(super) fn policies(&self) -> Result<Policies, CliError> {
+        let mut policies = Policies::shipped()?;
+        for path in &self.policy {
+            let read = |error| CliError::because(format!("policy {}", path.display()), error);
+            let text = std::fs::read_to_string(path).map_err(read)?;
+            policies.add(Policy::parse(&text, &path.display().to_string())?);
+        }
+        Ok(policies)
+    }
+
+    /// Refuses a format that drift cannot be written in, before anything is scanned.
+    pub(super) fn check_format(&self) -> Result<(), CliError> {
+        self.output.drift_writer().map(drop)
+    }
+}
+
+/// Compares, judges and writes; the exit code says the outcome.
+pub(super) fn report(
+    before: &Loaded,
+    after: &Loaded,
+    options: &DriftOptions,
+    policies: &Policies,
+    context: &Context,
+) -> Result<Exit, CliError> {
+    let report = judge(before, after, options, policies, context)?;
+    let write = options.output.drift_writer()?;
+    let view = context.view(options.output.file(), options.all);
+    context.write(options.output.file(), |out| write(&report, &view, out))?;
+    Ok(Exit::of_report(&report, options.fail_on, options.gaps()))
+}
+
+fn judge(
+    before: &Loaded,
+    after: &Loaded,
+    options: &DriftOptions,
+    policies: &Policies,
+    context: &Context,
+) -> Result<DriftReport, CliError> {
+    let (old, new) =
+        (before.manifest_against(&after.header)?, after.manifest_against(&before.header)?);
+    let old_side = Side { manifest: &old, source: before.source.as_ref() };
+    let new_side = Side { manifest: &new, source: after.source.as_ref() };
+    let comparison = compare::compare(&old_side, &new_side)?;
+    let collapsed = attribute::collapse(comparison.changes, &old_side, &new_side)?;
+    let judged = policy::judge(collapsed, policies, context.now);
+    let gaps = merged(&old.records.gaps, &new.records.gaps, comparison.gaps);
+    let is_incomplete = !gaps.is_empty() && options.gaps() == Gaps::Refuse;
+    Ok(DriftReport {
+        baseline: summary(&old.header),
+        current: summary(&new.header),
+        outcome: policy::outcome(&judged.findings, options.fail_on, is_incomplete),
+        changes: judged.changes,
+        findings: judged.findings,
+        gaps,
+        omissions: omissions(&old, &new),
+        notes: comparison.notes,
+    })
+}
+
+fn summary(header: &Header) -> ManifestSummary {
+    ManifestSummary {
+        name: header.name.clone(),
+        id: header.id(),
+        target: header.target.clone(),
+        scanned_at: header.scanned_at,
+        entries: header.entries,
+    }
+}
+
+fn merged(old: &[Gap], new: &[Gap], more: Vec<Gap>) -> Vec<Gap> {
+    let mut gaps: Vec<Gap> = old.iter().chain(new).cloned().chain(more).collect();
+    gaps.sort();
+    gaps.dedup();
+    gaps
+}
+
+fn omissions(old: &Manifest, new: &Manifest) -> Vec<Omission> {
+    let both = old.records.omissions.iter().chain(&new.records.omissions);
+    let mut omissions: Vec<Omission> = both.cloned().collect();
+    omissions.sort();
+    omissions.dedup();
+    omissions
+}

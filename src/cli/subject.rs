@@ -1,0 +1,146 @@
+//! What a person named: a target that is scanned now, a stored manifest, or an exported one.
+
+use super::context::Context;
+use super::error::CliError;
+use super::scanning::{self, ScanOptions};
+use crate::model::{Header, Manifest, ManifestId, Records, TreeSource};
+use crate::store::{Store, StoreErrorKind, text};
+use crate::targets::TargetSpec;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What a word of the command line stands for.
+pub(super) enum Subject {
+    /// In the store.
+    Stored(Arc<Store>, ManifestId),
+    /// A manifest as text.
+    Exported(PathBuf),
+    /// To be scanned.
+    Target(TargetSpec),
+}
+
+/// A manifest with its trees; records that lie in a store are loaded when they are asked for.
+pub(super) struct Loaded {
+    /// What it is about.
+    pub(super) header: Header,
+    /// Where its trees are.
+    pub(super) source: Arc<dyn TreeSource>,
+    records: Place,
+}
+
+enum Place {
+    Here(Box<Manifest>),
+    Stored(Arc<Store>),
+}
+
+/// First bytes of an exported manifest.
+const EXPORT_MAGIC: &[u8] = b"driftcheck-manifest ";
+
+impl Subject {
+    /// Decides what a word stands for. A scheme or a slash makes it a target; a bare word is a
+    /// stored manifest if the store has it, else what lies at that path.
+    pub(super) fn resolve(word: &str, context: &Context) -> Result<Self, CliError> {
+        let spec = TargetSpec::parse(OsStr::new(word))?;
+        if !matches!(spec, TargetSpec::Bare(_)) {
+            return Ok(Self::Target(spec));
+        }
+        let path = Path::new(word);
+        let is_there = path.symlink_metadata().is_ok();
+        let stored = if word.contains('/') { None } else { find_stored(word, context)? };
+        match (stored, is_there) {
+            (Some(_), true) => Err(CliError::new(format!(
+                "{word} is the name of a stored manifest and of a file or folder here"
+            ))
+            .hint(format!("write ./{word} for the one, {word}@1 for the other"))),
+            (Some((store, id)), false) => Ok(Self::Stored(store, id)),
+            (None, true) if is_export(path) => Ok(Self::Exported(path.to_owned())),
+            (None, true) => Ok(Self::Target(spec)),
+            (None, false) => Err(CliError::new(format!(
+                "{word} is neither a stored manifest nor a file or folder"
+            ))
+            .hint("`driftcheck list manifests` shows what is stored")),
+        }
+    }
+
+    /// Loads it, or scans it without storing. `reference` is what it will be compared with.
+    pub(super) fn load(
+        self,
+        context: &Context,
+        options: &ScanOptions,
+        reference: Option<&Loaded>,
+    ) -> Result<Loaded, CliError> {
+        match self {
+            Self::Stored(store, id) => Loaded::stored(store, &id),
+            Self::Exported(path) => import(&path),
+            Self::Target(spec) => scanning::scan_apart(&spec, context, options, reference),
+        }
+    }
+}
+
+impl Loaded {
+    /// What was scanned or imported just now.
+    pub(super) fn here(manifest: Manifest, source: Arc<dyn TreeSource>) -> Self {
+        let header = manifest.header.clone();
+        Self { header, source, records: Place::Here(Box::new(manifest)) }
+    }
+
+    /// A manifest of the store.
+    pub(super) fn stored(store: Arc<Store>, id: &ManifestId) -> Result<Self, CliError> {
+        let header = store.header(id)?;
+        Ok(Self { header, source: store.clone(), records: Place::Stored(store) })
+    }
+
+    /// The whole manifest.
+    pub(super) fn manifest(&self) -> Result<Manifest, CliError> {
+        match &self.records {
+            Place::Here(manifest) => Ok(Manifest::clone(manifest)),
+            Place::Stored(store) => Ok(store.manifest(&self.header.id())?),
+        }
+    }
+
+    /// The manifest with those records that a compare with `other` needs: of equal sets none, and
+    /// events only where something differs.
+    pub(super) fn manifest_against(&self, other: &Header) -> Result<Manifest, CliError> {
+        let store = match &self.records {
+            Place::Here(manifest) => return Ok(Manifest::clone(manifest)),
+            Place::Stored(store) => store,
+        };
+        let (own, its) = (&self.header.sections, &other.sections);
+        let is_same = own.packages == its.packages
+            && own.facts == its.facts
+            && self.header.root.content == other.root.content;
+        let mut records = Records {
+            gaps: store.gaps(&own.gaps)?,
+            omissions: store.omissions(&own.omissions)?,
+            ..Records::default()
+        };
+        if !is_same {
+            records.packages = store.packages(&own.packages)?;
+            records.facts = store.facts(&own.facts)?;
+            records.events = store.events(&own.events)?;
+        }
+        Ok(Manifest { header: self.header.clone(), records, hard_links: Vec::new() })
+    }
+}
+
+/// Looks a word up in the store; no store at all is no manifest.
+fn find_stored(
+    word: &str,
+    context: &Context,
+) -> Result<Option<(Arc<Store>, ManifestId)>, CliError> {
+    let Some(store) = context.open_store_if_there()? else { return Ok(None) };
+    match store.resolve(word) {
+        Ok(id) => Ok(Some((store, id))),
+        Err(error) if error.kind == StoreErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_export(path: &Path) -> bool {
+    use std::io::Read;
+    let mut head = [0; EXPORT_MAGIC.len()];
+    path.is_file()
+        && std::fs::File::open(path).is_ok_and(|mut file| file.read_exact(&mut head).is_ok())
+        && head == EXPORT_MAGIC
+}
