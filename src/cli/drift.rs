@@ -6,8 +6,8 @@ use super::exit::{Exit, Gaps};
 use super::output::Output;
 use super::subject::Loaded;
 use crate::attribute;
-use crate::compare::{self, Side};
-use crate::model::{DriftReport, Gap, Header, Manifest, ManifestSummary, Omission, Severity};
+use crate::compare;
+use crate::model::{DriftReport, Header, Manifest, ManifestSummary, Omission, Severity};
 use crate::policy::{self, Policies, Policy};
 use std::path::PathBuf;
 
@@ -80,12 +80,22 @@ fn judge(
 ) -> Result<DriftReport, CliError> {
     let (old, new) =
         (before.manifest_against(&after.header)?, after.manifest_against(&before.header)?);
-    let old_side = Side { manifest: &old, source: before.source.as_ref() };
-    let new_side = Side { manifest: &new, source: after.source.as_ref() };
-    let comparison = compare::compare(&old_side, &new_side)?;
-    let collapsed = attribute::collapse(comparison.changes, &old_side, &new_side)?;
-    let judged = policy::judge(collapsed, policies, context.now);
-    let gaps = merged(&old.records.gaps, &new.records.gaps, comparison.gaps);
+    let (old_source, new_source) = (before.source.as_ref(), after.source.as_ref());
+    let comparison = compare::compare(
+        &compare::Side { manifest: &old, source: old_source },
+        &compare::Side { manifest: &new, source: new_source },
+    )?;
+    let collapsed = attribute::collapse(
+        comparison.changes,
+        &attribute::Side { manifest: &old, source: old_source },
+        &attribute::Side { manifest: &new, source: new_source },
+    );
+    let judged = policy::judge(collapsed.changes, policies, context.now);
+    let mut gaps = [&old.records.gaps, &new.records.gaps, &comparison.gaps, &collapsed.gaps]
+        .map(Vec::as_slice)
+        .concat();
+    gaps.sort();
+    gaps.dedup();
     let is_incomplete = !gaps.is_empty() && options.gaps() == Gaps::Refuse;
     Ok(DriftReport {
         baseline: summary(&old.header),
@@ -107,13 +117,6 @@ fn summary(header: &Header) -> ManifestSummary {
         scanned_at: header.scanned_at,
         entries: header.entries,
     }
-}
-
-fn merged(old: &[Gap], new: &[Gap], more: Vec<Gap>) -> Vec<Gap> {
-    let mut gaps: Vec<Gap> = old.iter().chain(new).cloned().chain(more).collect();
-    gaps.sort();
-    gaps.dedup();
-    gaps
 }
 
 fn omissions(old: &Manifest, new: &Manifest) -> Vec<Omission> {
