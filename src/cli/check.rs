@@ -40,11 +40,6 @@ pub(super) fn run(args: CheckArgs, context: &Context) -> Result<Exit, CliError> 
             let after = Loaded::stored(store.clone(), &id)?;
             (baseline(&store, &args, &after.header.name)?, after)
         }
-        Subject::Exported(path) => {
-            let after = Subject::Exported(path).load(context, &args.scan, None)?;
-            let store = context.open_store(Access::Read)?;
-            (baseline(&store, &args, &after.header.name)?, after)
-        }
         Subject::Target(spec) => {
             let opened = scanning::open(spec, args.name.as_deref(), &args.scan)?;
             let store = match context.open_store_if_there()? {

@@ -7,7 +7,7 @@ use super::output::Output;
 use super::subject::Loaded;
 use crate::attribute;
 use crate::compare;
-use crate::model::{DriftReport, Header, Manifest, ManifestSummary, Omission, Severity};
+use crate::model::{DriftReport, Header, Manifest, ManifestSummary, Omission, Severity, Side};
 use crate::policy::{self, Policies, Policy};
 use std::path::PathBuf;
 
@@ -80,16 +80,10 @@ fn judge(
 ) -> Result<DriftReport, CliError> {
     let (old, new) =
         (before.manifest_against(&after.header)?, after.manifest_against(&before.header)?);
-    let (old_source, new_source) = (before.source.as_ref(), after.source.as_ref());
-    let comparison = compare::compare(
-        &compare::Side { manifest: &old, source: old_source },
-        &compare::Side { manifest: &new, source: new_source },
-    )?;
-    let collapsed = attribute::collapse(
-        comparison.changes,
-        &attribute::Side { manifest: &old, source: old_source },
-        &attribute::Side { manifest: &new, source: new_source },
-    );
+    let old_side = Side { manifest: &old, source: before.source.as_ref() };
+    let new_side = Side { manifest: &new, source: after.source.as_ref() };
+    let comparison = compare::compare(&old_side, &new_side)?;
+    let collapsed = attribute::collapse(comparison.changes, &old_side, &new_side);
     let judged = policy::judge(collapsed.changes, policies, context.now);
     let mut gaps = [&old.records.gaps, &new.records.gaps, &comparison.gaps, &collapsed.gaps]
         .map(Vec::as_slice)

@@ -43,7 +43,13 @@ struct Cli {
 struct Global {
     /// The manifest store [default: /var/lib/driftcheck/store.db for root,
     /// $XDG_STATE_HOME/driftcheck/store.db for others]
-    #[arg(long, value_name = "FILE", env = "DRIFTCHECK_STORE", global = true, hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "DRIFTCHECK_STORE",
+        global = true,
+        hide_env_values = true
+    )]
     store: Option<PathBuf>,
     /// When to use colours
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]

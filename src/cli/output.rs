@@ -21,19 +21,13 @@ impl Output {
         self.output.as_deref()
     }
 
-    /// The name of the format.
-    pub(super) fn format(&self) -> &str {
-        &self.format
-    }
-
     fn writer<F>(&self, of: impl Fn(&Reporter) -> Option<F>) -> Result<F, CliError> {
-        let refused = || {
+        find(&self.format).and_then(&of).ok_or_else(|| {
             let fitting: Vec<&str> =
                 REPORTERS.iter().filter(|r| of(r).is_some()).map(|r| r.name).collect();
             CliError::new(format!("this command has no format {}", self.format))
                 .hint(format!("it has {}", fitting.join(", ")))
-        };
-        find(&self.format).and_then(of).ok_or_else(refused)
+        })
     }
 
     /// For `compare` and `check`.

@@ -165,9 +165,9 @@ fn run(
         })
         .collect();
     let keep = Keep {
-        tree: &|tree| spool.tree(&tree),
-        shipped: &|id, bytes| spool.shipped(id, &bytes),
-        alternates: &|content, digests| spool.alternates(content, digests),
+        tree: &|tree| spool.add_tree(&tree),
+        shipped: &|id, bytes| spool.add_shipped(id, &bytes),
+        alternates: &|content, digests| spool.add_alternates(content, digests),
         source: spool,
     };
     let options = Options {

@@ -4,18 +4,16 @@ use super::context::Context;
 use super::error::CliError;
 use super::scanning::{self, ScanOptions};
 use crate::model::{Header, Manifest, ManifestId, Records, TreeSource};
-use crate::store::{Store, StoreErrorKind, text};
+use crate::store::{Store, StoreErrorKind};
 use crate::targets::TargetSpec;
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// What a word of the command line stands for.
 pub(super) enum Subject {
     /// In the store.
     Stored(Arc<Store>, ManifestId),
-    /// A manifest as text.
-    Exported(PathBuf),
     /// To be scanned.
     Target(TargetSpec),
 }
@@ -34,9 +32,6 @@ enum Place {
     Stored(Arc<Store>),
 }
 
-/// First bytes of an exported manifest.
-const EXPORT_MAGIC: &[u8] = b"driftcheck-manifest ";
-
 impl Subject {
     /// Decides what a word stands for. A scheme or a slash makes it a target; a bare word is a
     /// stored manifest if the store has it, else what lies at that path.
@@ -54,7 +49,6 @@ impl Subject {
             ))
             .hint(format!("write ./{word} for the one, {word}@1 for the other"))),
             (Some((store, id)), false) => Ok(Self::Stored(store, id)),
-            (None, true) if is_export(path) => Ok(Self::Exported(path.to_owned())),
             (None, true) => Ok(Self::Target(spec)),
             (None, false) => Err(CliError::new(format!(
                 "{word} is neither a stored manifest nor a file or folder"
@@ -72,7 +66,6 @@ impl Subject {
     ) -> Result<Loaded, CliError> {
         match self {
             Self::Stored(store, id) => Loaded::stored(store, &id),
-            Self::Exported(path) => import(&path),
             Self::Target(spec) => scanning::scan_apart(&spec, context, options, reference),
         }
     }
@@ -135,12 +128,4 @@ fn find_stored(
         Err(error) if error.kind == StoreErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-fn is_export(path: &Path) -> bool {
-    use std::io::Read;
-    let mut head = [0; EXPORT_MAGIC.len()];
-    path.is_file()
-        && std::fs::File::open(path).is_ok_and(|mut file| file.read_exact(&mut head).is_ok())
-        && head == EXPORT_MAGIC
 }
