@@ -32,7 +32,7 @@ pub(super) struct CheckArgs {
     drift: DriftOptions,
 }
 
-pub(super) fn run(args: CheckArgs, context: &Context) -> Result<Exit, CliError> {
+pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<Exit, CliError> {
     args.drift.check_format()?;
     let policies = args.drift.policies()?;
     let (before, after) = match Subject::resolve(&args.target, context)? {

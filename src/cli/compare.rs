@@ -26,7 +26,7 @@ pub(super) struct CompareArgs {
     drift: DriftOptions,
 }
 
-pub(super) fn run(args: CompareArgs, context: &Context) -> Result<Exit, CliError> {
+pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<Exit, CliError> {
     args.drift.check_format()?;
     let policies = args.drift.policies()?;
     let before = Subject::resolve(&args.before, context)?;

@@ -104,9 +104,9 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
     match command {
-        Command::Scan(args) => scan::run(args, context),
-        Command::Check(args) => check::run(args, context),
-        Command::Compare(args) => compare::run(args, context),
+        Command::Scan(args) => scan::run(&args, context),
+        Command::Check(args) => check::run(&args, context),
+        Command::Compare(args) => compare::run(&args, context),
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) struct ScanArgs {
     output: Output,
 }
 
-pub(super) fn run(args: ScanArgs, context: &Context) -> Result<Exit, CliError> {
+pub(super) fn run(args: &ScanArgs, context: &Context) -> Result<Exit, CliError> {
     let write = args.output.show_writer()?;
     let opened =
         scanning::open(TargetSpec::parse(&args.target)?, args.name.as_deref(), &args.options)?;
