@@ -38,15 +38,15 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<Exit, CliError>
     let (before, after) = match Subject::resolve(&args.target, context)? {
         Subject::Stored(store, id) => {
             let after = Loaded::stored(store.clone(), &id)?;
-            (baseline(&store, &args, &after.header.name)?, after)
+            (baseline(&store, args, &after.header.name)?, after)
         }
         Subject::Target(spec) => {
             let opened = scanning::open(spec, args.name.as_deref(), &args.scan)?;
             let store = match context.open_store_if_there()? {
                 Some(_) => context.open_store(Access::Write)?,
-                None => return Err(no_baseline(&args, &opened.target.name)),
+                None => return Err(no_baseline(args, &opened.target.name)),
             };
-            let before = baseline(&store, &args, &opened.target.name)?;
+            let before = baseline(&store, args, &opened.target.name)?;
             (before, scanning::scan_into(&store, opened, context, &args.scan)?)
         }
     };
