@@ -5,7 +5,7 @@
 //! made up. The same name once more replaces what was there, as unpacking would.
 
 use super::{DirectoryEntry, Listing, Metadata, Node};
-use crate::model::{Fault, FileKind, Name, TreePath};
+use crate::model::{Fault, FaultKind, FileKind, Name, TreePath};
 use std::collections::BTreeMap;
 
 /// As many links as Linux follows in one path (`MAXSYMLINKS`).
@@ -13,7 +13,14 @@ const MAX_LINKS: usize = 40;
 
 /// Longer paths than this name nothing that anyone has unpacked; each of their components may cost
 /// a directory.
-const MAX_PATH: usize = 64 * 1024;
+const MAX_PATH: usize = 16 * 1024;
+
+/// Links with longer targets Linux does not follow (`PATH_MAX`).
+const MAX_FOLLOWED: usize = 4096;
+
+/// Bytes of links' targets that are followed for one index in all. A million files below
+/// `/lib -> usr/lib` take seven million; links made to be slow would take any number.
+const MAX_LINK_STEPS: usize = 50_000_000;
 
 /// Memory that one index may take. A tree of a million files takes about a quarter of it.
 pub(super) const MAX_INDEX_BYTES: usize = 1 << 30;
@@ -68,13 +75,14 @@ impl<T> Inode<T> {
 pub(super) struct Index<T> {
     inodes: Vec<Inode<T>>,
     cost: usize,
+    link_steps: usize,
 }
 
 impl<T: Clone> Index<T> {
     /// Nothing but an implied root.
     pub(super) fn new(root: T) -> Self {
         let root = Inode { is_implied: true, ..Inode::new(Shape::empty_directory(), root) };
-        Self { inodes: vec![root], cost: 0 }
+        Self { inodes: vec![root], cost: 0, link_steps: 0 }
     }
 
     /// The inode that a node of this index's file system stands for.
@@ -208,12 +216,16 @@ impl<T: Clone> Index<T> {
     }
 
     /// What lies at a path, links on the way followed and one at the end kept.
-    pub(super) fn find(&self, path: &TreePath) -> Option<InodeNumber> {
+    pub(super) fn find(&mut self, path: &TreePath) -> Result<Option<InodeNumber>, Fault> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return Some(ROOT);
+            return Ok(Some(ROOT));
         };
-        let directory = self.walk(&parent).ok().filter(|walk| walk.missing.is_empty())?;
-        self.names(directory.reached).ok()?.get(name).copied()
+        match self.walk(&parent) {
+            Ok(walk) if walk.missing.is_empty() => Ok(self.names(walk.reached)?.get(name).copied()),
+            Err(fault) if fault.kind == FaultKind::LimitExceeded => Err(fault),
+            // Something on the way is missing or no directory: nothing lies there.
+            _ => Ok(None),
+        }
     }
 
     /// The directory at a path, links followed; what is missing is made, with `implied` as what is
@@ -223,9 +235,6 @@ impl<T: Clone> Index<T> {
         path: &TreePath,
         implied: &T,
     ) -> Result<InodeNumber, Fault> {
-        if path.as_bytes().len() > MAX_PATH {
-            return Err(Fault::limit(format!("a path of more than {MAX_PATH} bytes")));
-        }
         let walk = self.walk(path)?;
         let mut reached = walk.reached;
         for name in &walk.missing {
@@ -237,7 +246,10 @@ impl<T: Clone> Index<T> {
     }
 
     /// Goes down as far as there are directories.
-    fn walk(&self, path: &TreePath) -> Result<Walk, Fault> {
+    fn walk(&mut self, path: &TreePath) -> Result<Walk, Fault> {
+        if path.as_bytes().len() > MAX_PATH {
+            return Err(Fault::damaged(format!("a path of more than {MAX_PATH} bytes")));
+        }
         let mut pending: Vec<Vec<u8>> = path.names().map(<[u8]>::to_vec).collect();
         pending.reverse();
         let mut trail = vec![ROOT];
@@ -264,8 +276,16 @@ impl<T: Clone> Index<T> {
                 Some(Shape::Directory(_)) => trail.push(number),
                 Some(Shape::Symlink(target)) => {
                     links = links.saturating_add(1);
-                    if links > MAX_LINKS {
-                        return Err(Fault::damaged(format!("more than {MAX_LINKS} links")));
+                    if links > MAX_LINKS || target.len() > MAX_FOLLOWED {
+                        return Err(Fault::damaged(format!(
+                            "more than {MAX_LINKS} links, or one of more than {MAX_FOLLOWED} bytes"
+                        )));
+                    }
+                    self.link_steps = self.link_steps.saturating_add(target.len());
+                    if self.link_steps > MAX_LINK_STEPS {
+                        return Err(Fault::limit(format!(
+                            "paths lead through more than {MAX_LINK_STEPS} bytes of links"
+                        )));
                     }
                     if target.first() == Some(&b'/') {
                         trail.truncate(1);
@@ -361,13 +381,11 @@ mod tests {
         put(&mut index, "/bin/sh", Shape::Other, 2).unwrap();
         put(&mut index, "/out", symlink("/../../usr/../usr"), 3).unwrap();
         put(&mut index, "/out/x", Shape::Other, 4).unwrap();
-        let value = |path: &str| {
-            index
-                .find(&TreePath::parse(path))
-                .and_then(|n| index.inodes.get(n))
-                .map(|inode| inode.value)
+        let mut check = |path: &str, expected: Option<u8>| {
+            let number = index.find(&TreePath::parse(path)).unwrap();
+            let value = number.and_then(|n| index.inodes.get(n)).map(|inode| inode.value);
+            assert_eq!(value, expected, "{path}");
         };
-        let check = |path: &str, expected: Option<u8>| assert_eq!(value(path), expected, "{path}");
         check("/usr/bin/sh", Some(2));
         check("/bin/sh", Some(2));
         check("/bin", Some(1));
@@ -392,7 +410,8 @@ mod tests {
     fn names_are_counted() {
         let mut index = Index::new(0);
         put(&mut index, "/d/a", Shape::Other, 1).unwrap();
-        let (d, a) = (index.find(&TreePath::parse("/d")), index.find(&TreePath::parse("/d/a")));
+        let mut find = |path| index.find(&TreePath::parse(path)).unwrap();
+        let (d, a) = (find("/d"), find("/d/a"));
         index.link(ROOT, &Name::new(b"b").unwrap(), a.unwrap()).unwrap();
         index.count_links();
         let links = |number: Option<usize>| index.inodes.get(number.unwrap()).unwrap().links;

@@ -296,7 +296,7 @@ impl Merge {
     }
 
     fn link(&mut self, link: &UnresolvedLink) -> Result<(), Fault> {
-        let number = self.index.find(&link.target).ok_or_else(|| {
+        let number = self.index.find(&link.target)?.ok_or_else(|| {
             Fault::damaged(format!("a hard link to {}, which is in no layer below", link.target))
         })?;
         let (Some(parent), Some(name)) =

@@ -20,6 +20,7 @@ use crate::filesystem::directory::DirectoryFilesystem;
 use crate::filesystem::resolve::read_file;
 use crate::filesystem::tar::UnpackLimits;
 use crate::model::{Fact, Fault, Gap, Omission, TreePath};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -98,6 +99,12 @@ fn recognise(path: &Path) -> Result<TargetSpec, Fault> {
         } else {
             TargetSpec::Directory(path.to_path_buf())
         });
+    }
+    if metadata.file_type().is_block_device() {
+        return Ok(TargetSpec::Disk(path.to_path_buf()));
+    }
+    if !metadata.is_file() {
+        return Err(Fault::unsupported(format!("{place} is no file, folder or disk")));
     }
     if archive::is_archive(path)? {
         return Ok(TargetSpec::Archive(path.to_path_buf()));

@@ -17,6 +17,9 @@ use std::sync::Arc;
 /// Targets of links beyond this no system follows; Linux ends at 4095.
 const MAX_LINK_TARGET: usize = 64 * 1024;
 
+/// So many damaged members are told one by one; with more, the archive is what is damaged.
+const MAX_GAPS: usize = 10_000;
+
 /// More of `passwd` or `group` is not searched for the names of an ACL.
 const MAX_ACCOUNTS: u64 = 16 << 20;
 
@@ -84,6 +87,9 @@ impl Default for Builder {
 
 impl Builder {
     fn gap(&mut self, path: &TreePath, fault: &Fault) {
+        if self.gaps.len() >= MAX_GAPS {
+            return;
+        }
         let stage = if path.is_root() { Stage::Image } else { Stage::Metadata };
         self.gaps.push(Gap { path: path.clone(), stage, reason: fault.chain() });
     }
@@ -99,7 +105,11 @@ impl Builder {
         if member.kind == Kind::HardLink {
             return self.hard_link(&path, &member.link);
         }
-        self.index.charge(member.pax.cost())?;
+        let extents = match &member.data {
+            Data::Sparse(extents) => size_of_val(&**extents),
+            Data::Stored(_) | Data::Unknown(_) => 0,
+        };
+        self.index.charge(member.pax.cost().saturating_add(extents))?;
         let pax = member.pax.clone();
         let (shape, stored) = stored(member);
         let is_directory = matches!(shape, Shape::Directory(_));
@@ -140,7 +150,9 @@ impl Builder {
         if target == *path {
             return Err(Fault::damaged("a hard link to itself"));
         }
-        let Some(number) = self.index.find(&target) else {
+        let Some(number) = self.index.find(&target)? else {
+            let lengths = path.as_bytes().len().saturating_add(target.as_bytes().len());
+            self.index.charge(lengths.saturating_add(80))?;
             self.links.push(UnresolvedLink { path: path.clone(), target });
             return Ok(());
         };
@@ -158,18 +170,20 @@ impl Builder {
         device: Arc<dyn BlockDevice>,
         carries: Carries,
     ) -> Result<OpenedTar, Fault> {
-        // A link may stand before what it links to.
+        // A link may stand before what it links to, and something else may have its name by now.
         let mut links = Vec::new();
         for link in std::mem::take(&mut self.links) {
+            if self.index.find(&link.path).is_ok_and(|known| known.is_some()) {
+                continue;
+            }
             match self.index.find(&link.target) {
-                Some(_) if self.index.find(&link.path).is_none() => {
+                Ok(None) => links.push(link),
+                Ok(Some(_)) => {
                     if let Err(fault) = self.hard_link(&link.path, link.target.as_bytes()) {
                         self.gap(&link.path, &fault);
                     }
                 }
-                // Something else has its name by now.
-                _ if self.index.find(&link.path).is_some() => {}
-                _ => links.push(link),
+                Err(fault) => self.gap(&link.path, &fault),
             }
         }
         self.index.count_links();
@@ -217,17 +231,16 @@ fn add_acls(
     let mut xattrs = pax.xattrs.clone();
     for (attribute, text) in [(acl::ACCESS, &pax.access_acl), (acl::DEFAULT, &pax.default_acl)] {
         let Some(text) = text else { continue };
-        if xattrs.iter().any(|xattr| *xattr.name == *attribute) {
+        if xattrs.contains_key(attribute) {
             continue;
         }
         let value = acl::to_xattr(text, attribute, lookup)
             .map_err(|fault| fault.within(Escaped(attribute)))?;
         if let Some(value) = value {
-            xattrs.push(Xattr { name: attribute.into(), value: value.into() });
+            xattrs.insert(attribute.into(), value.into());
         }
     }
-    xattrs.sort();
-    Ok(xattrs.into())
+    Ok(xattrs.into_iter().map(|(name, value)| Xattr { name, value }).collect())
 }
 
 fn stored(member: Member) -> (Shape, Stored) {

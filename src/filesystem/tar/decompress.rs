@@ -28,8 +28,12 @@ pub enum Compression {
 
 impl Compression {
     /// Recognises it by an archive's first bytes; what is compressed by something that is not read
-    /// here is a fault, anything else is taken for not compressed.
+    /// here is a fault, anything else is taken for not compressed. With the first 512 bytes a
+    /// member whose name is like a magic number is none.
     pub fn recognise(start: &[u8]) -> Result<Self, Fault> {
+        if super::is_header(start) {
+            return Ok(Self::None);
+        }
         let foreign: &[(&[u8], &str)] = &[
             (b"LZIP", "lzip"),
             (b"\x1f\x9d", "compress"),

@@ -13,6 +13,9 @@ use crate::model::{Fault, Timestamp, TreePath, path::Escaped};
 /// is the map of a file with a hundred thousand holes.
 const MAX_EXTENDED: u64 = 16 << 20;
 
+/// Bytes that are searched for the next header after damage: more than the largest file of an image.
+const MAX_SEARCH: u64 = 64 << 30;
+
 /// Damage is told so many times; an archive of nothing but damage is one damaged archive.
 const MAX_FAULTS: usize = 1000;
 
@@ -235,6 +238,10 @@ impl Members {
                 return Err(Fault::unsupported("no tar archive: no header at its start"));
             }
             skipped = skipped.saturating_add(1);
+            if skipped.saturating_mul(BLOCK as u64) > MAX_SEARCH {
+                self.tell_skipped(skipped, position);
+                return Err(Fault::limit(format!("no header within {MAX_SEARCH} bytes")));
+            }
         }
     }
 

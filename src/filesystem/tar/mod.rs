@@ -89,7 +89,7 @@ pub fn open_tar(path: &Path, options: &TarOptions) -> Result<OpenedTar, Fault> {
     Ok(opened)
 }
 
-/// Whether bytes begin with the header of a member.
+/// Whether bytes, 512 at least, begin with the header of a member.
 #[must_use]
 pub fn is_header(start: &[u8]) -> bool {
     start.first_chunk().is_some_and(|block| header::Header::new(block).is_some())

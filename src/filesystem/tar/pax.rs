@@ -7,8 +7,9 @@
 //! character set is assumed.
 
 use super::sparse::PaxSparse;
-use crate::model::{Fault, Timestamp, Xattr, path::Escaped};
+use crate::model::{Fault, Timestamp, path::Escaped};
 use base64::Engine as _;
+use std::collections::BTreeMap;
 
 /// What a tar says of one member beyond its header block.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +22,8 @@ pub(super) struct Pax {
     pub(super) mtime: Option<Timestamp>,
     pub(super) device_major: Option<u32>,
     pub(super) device_minor: Option<u32>,
-    /// Sorted by name, each name once.
-    pub(super) xattrs: Vec<Xattr>,
+    /// Names and values.
+    pub(super) xattrs: BTreeMap<Box<[u8]>, Box<[u8]>>,
     /// An ACL in text form.
     pub(super) access_acl: Option<Vec<u8>>,
     /// The ACL that new files of a directory get, in text form.
@@ -51,7 +52,6 @@ impl Pax {
             }
             data = rest;
         }
-        pax.xattrs.sort();
         (pax, first)
     }
 
@@ -66,23 +66,20 @@ impl Pax {
         self.access_acl = self.access_acl.or_else(|| global.access_acl.clone());
         self.default_acl = self.default_acl.or_else(|| global.default_acl.clone());
         self.xattr_fault = self.xattr_fault.or_else(|| global.xattr_fault.clone());
-        for xattr in &global.xattrs {
-            if !self.has_xattr(&xattr.name) {
-                self.xattrs.push(xattr.clone());
-            }
+        for (name, value) in &global.xattrs {
+            self.xattrs.entry(name.clone()).or_insert_with(|| value.clone());
         }
-        self.xattrs.sort();
         self
     }
 
     /// How much memory it takes, about.
     pub(super) fn cost(&self) -> usize {
-        let xattr = |x: &Xattr| x.name.len().saturating_add(x.value.len()).saturating_add(48);
-        self.xattrs.iter().map(xattr).fold(0, usize::saturating_add)
-    }
-
-    fn has_xattr(&self, name: &[u8]) -> bool {
-        self.xattrs.iter().any(|xattr| *xattr.name == *name)
+        let acls = [&self.access_acl, &self.default_acl].into_iter().flatten();
+        let acls = acls.map(|acl| acl.len().saturating_mul(2));
+        let xattrs = self.xattrs.iter();
+        let xattrs = xattrs.map(|(name, value)| name.len().saturating_add(value.len()));
+        let xattrs = xattrs.map(|length| length.saturating_add(80));
+        acls.chain(xattrs).fold(0, usize::saturating_add)
     }
 
     fn take(&mut self, keyword: &[u8], value: &[u8]) -> Result<(), Fault> {
@@ -133,13 +130,9 @@ impl Pax {
             self.xattr_fault = Some(Fault::damaged("an extended attribute without a name"));
             return;
         }
-        if self.has_xattr(name) {
-            if priority == Priority::IfAbsent {
-                return;
-            }
-            self.xattrs.retain(|xattr| *xattr.name != *name);
+        if priority == Priority::Replace || !self.xattrs.contains_key(name) {
+            self.xattrs.insert(name.into(), value.into());
         }
-        self.xattrs.push(Xattr { name: name.into(), value: value.into() });
     }
 }
 
@@ -305,9 +298,9 @@ mod tests {
         assert!(fault.is_none());
         assert_eq!(pax.path.as_deref(), Some(b"a\xffb/\n".as_slice()));
         assert_eq!(pax.uid, Some(u32::MAX));
-        let names: Vec<&[u8]> = pax.xattrs.iter().map(|x| &*x.name).collect();
+        let names: Vec<&[u8]> = pax.xattrs.keys().map(|name| &**name).collect();
         assert_eq!(names, [b"user.a=b%41".as_slice(), b"user.\xe4"]);
-        assert!(pax.xattrs.iter().all(|x| *x.value == *b"\0\n="));
+        assert!(pax.xattrs.values().all(|value| **value == *b"\0\n="));
         assert!(pax.xattr_fault.is_some(), "the last has the equals sign of its name in its value");
     }
 

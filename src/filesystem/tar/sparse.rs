@@ -8,8 +8,9 @@ use super::header::{BLOCK, Block, number};
 use super::pax::decimal;
 use crate::model::{Fault, path::Escaped};
 
-/// More ranges of data than this in one file is absurd: each takes 24 bytes of memory.
-pub(super) const MAX_EXTENTS: usize = 4 << 20;
+/// More ranges of data than this in one file are refused: a file of 8 GiB of which every second
+/// page is a hole has as many, and reading them takes 60 MB of memory for a while.
+const MAX_EXTENTS: usize = 1 << 20;
 
 /// A range of a file that is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! same to what stands above, offsets into a device.
 
 use super::decompress::{Compression, UnpackLimits, Unpacker};
+use super::header::BLOCK;
 use crate::block::BlockDevice;
 use crate::model::Fault;
 use rustix::fs::{Mode, OFlags};
@@ -31,12 +32,14 @@ pub(super) struct FileDevice {
 impl FileDevice {
     pub(super) fn open(path: &Path) -> Result<Self, Fault> {
         let place = path.display();
-        let open = || {
-            let file = File::open(path)?;
-            let length = file.metadata()?.len();
-            io::Result::Ok(Self { file, length })
-        };
-        open().map_err(|error| Fault::unreadable(place, error))
+        let unreadable = |error| Fault::unreadable(&place, error);
+        // Opening a pipe would wait for somebody who writes.
+        if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+            return Err(Fault::unsupported(format!("{place} is no regular file")));
+        }
+        let file = File::open(path).map_err(unreadable)?;
+        let length = file.metadata().map_err(unreadable)?.len();
+        Ok(Self { file, length })
     }
 }
 
@@ -70,7 +73,7 @@ enum Source {
 impl Stream {
     /// Begins at the start of `device`.
     pub(super) fn new(device: Arc<dyn BlockDevice>, limits: UnpackLimits) -> Result<Self, Fault> {
-        let mut start = [0; 16];
+        let mut start = [0; BLOCK];
         let length = usize::try_from(device.length()).unwrap_or(usize::MAX).min(start.len());
         let start = start.get_mut(..length).unwrap_or_default();
         device.read_at(0, start)?;

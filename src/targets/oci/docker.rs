@@ -6,6 +6,7 @@
 //! refused.
 
 use super::blob::{Layout, document, parse};
+use super::has;
 use crate::filesystem::Filesystem;
 use crate::model::{Fault, path::Escaped};
 use serde::Deserialize;
@@ -55,7 +56,11 @@ pub(super) fn saved_images(filesystem: &dyn Filesystem) -> Result<Vec<SavedImage
 
 /// Finds the image that `reference` names, or the only one.
 pub(super) fn select(layout: &Layout, reference: Option<&str>) -> Result<SavedImage, Fault> {
-    let images = saved_images(layout.0.as_ref())?;
+    let filesystem = layout.0.as_ref();
+    if !has(filesystem, "/manifest.json") && has(filesystem, "/repositories") {
+        return Err(Fault::unsupported("an archive of Docker before 1.10: no manifest.json"));
+    }
+    let images = saved_images(filesystem)?;
     let fitting: Vec<&SavedImage> = match reference {
         Some(reference) => images.iter().filter(|image| image.is_called(reference)).collect(),
         None => images.iter().collect(),
