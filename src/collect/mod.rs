@@ -39,5 +39,27 @@ pub struct Collector {
 }
 
 /// All of them, in the order in which they run.
-pub static COLLECTORS: &[&Collector] =
-    &[&packages::dpkg::COLLECTOR, &packages::dpkg::alternatives::COLLECTOR];
+pub static COLLECTORS: &[&Collector] = &[
+    &packages::dpkg::COLLECTOR,
+    &packages::dpkg::alternatives::COLLECTOR,
+    &packages::rpm::COLLECTOR,
+    &packages::apk::COLLECTOR,
+    &packages::pacman::COLLECTOR,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_words() {
+        let names: BTreeSet<&str> = COLLECTORS.iter().map(|collector| collector.name).collect();
+        assert_eq!(names.len(), COLLECTORS.len());
+        let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        for collector in COLLECTORS {
+            assert!(collector.name.chars().all(is_word), "{}", collector.name);
+            assert!(!collector.summary.is_empty() && collector.version > 0);
+        }
+    }
+}
