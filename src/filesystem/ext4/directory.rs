@@ -97,7 +97,7 @@ fn visit_inline(
 }
 
 /// Verifies the block's checksum, where it has one, before it is read.
-fn visit_checked(
+pub fn visit_checked(
     inode: &Inode,
     index: u64,
     block: &[u8],

@@ -30,6 +30,8 @@ pub mod flags {
     pub const EA_INODE: u32 = 0x20_0000;
     /// The bytes lie in the inode.
     pub const INLINE_DATA: u32 = 0x1000_0000;
+    /// Names are compared without case.
+    pub const CASEFOLD: u32 = 0x4000_0000;
 }
 
 /// What an inode says.

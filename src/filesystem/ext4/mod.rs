@@ -14,7 +14,7 @@
 //! | [`inode`] | one inode |
 //! | [`map`], [`extents`] | which blocks a file has |
 //! | [`file`] | bytes of files and links |
-//! | [`directory`] | names |
+//! | [`directory`], [`htree`] | names, and one name by its hash |
 //! | [`xattr`], [`acl`] | extended attributes |
 
 mod acl;
@@ -23,6 +23,7 @@ mod checksum;
 mod directory;
 mod extents;
 mod file;
+mod htree;
 mod inode;
 mod journal;
 mod map;
@@ -205,6 +206,13 @@ impl Filesystem for Ext4 {
         if Name::new(name).is_none() {
             return Ok(None);
         }
+        let listed_here = |number: u32| Node {
+            number: number.into(),
+            state: Some(Arc::new(ListedIn(inode.number))),
+        };
+        if let Some(number) = htree::find(&self.volume, &inode, name) {
+            return Ok(Some(listed_here(number)));
+        }
         let mut found = None;
         let mut faults = Vec::new();
         let mut compare = |number: u32, other: &[u8]| {
@@ -216,10 +224,7 @@ impl Filesystem for Ext4 {
         };
         directory::visit(&self.volume, &inode, &mut compare, &mut faults)?;
         match (found, faults.into_iter().next()) {
-            (Some(number), _) => {
-                let state = Arc::new(ListedIn(inode.number));
-                Ok(Some(Node { number: number.into(), state: Some(state) }))
-            }
+            (Some(number), _) => Ok(Some(listed_here(number))),
             // It may stand in the part that could not be read.
             (None, Some(fault)) => Err(fault),
             (None, None) => Ok(None),

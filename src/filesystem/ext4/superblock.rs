@@ -120,6 +120,10 @@ pub struct Superblock {
     pub backup_groups: Option<[u32; 2]>,
     /// What all metadata checksums begin with; `None` where there are none.
     pub checksum_seed: Option<u32>,
+    /// What hashes of names begin with; zeros for the hash's own beginning.
+    pub hash_seed: [u32; 4],
+    /// Whether those hashes take bytes as unsigned.
+    pub unsigned_hash: bool,
 }
 
 impl Superblock {
@@ -173,6 +177,13 @@ impl Superblock {
                 .then(|| Ok::<_, Fault>([le32(bytes, 0x24c)?, le32(bytes, 0x250)?]))
                 .transpose()?,
             checksum_seed: checksum_seed(bytes, incompat, ro_compat, &uuid)?,
+            hash_seed: [
+                le32(bytes, 0xec)?,
+                le32(bytes, 0xf0)?,
+                le32(bytes, 0xf4)?,
+                le32(bytes, 0xf8)?,
+            ],
+            unsigned_hash: le32(bytes, 0x160)? & 2 != 0,
         };
         superblock.check()?;
         Ok(superblock)
