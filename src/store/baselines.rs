@@ -6,7 +6,7 @@ use super::{Store, StoreError, StoreErrorKind};
 use crate::model::encoding::Writer;
 use crate::model::{Baseline, ManifestId};
 use globset::Glob;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const COLUMNS: &str =
     "name, manifest, applies_to, set_at, set_at_nanoseconds, note, checksum FROM baselines";
@@ -33,6 +33,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(Baseline, u32)> {
         note: row.get(5)?,
     };
     Ok((baseline, row.get(6)?))
+}
+
+/// All rows with their checksums, not looked at.
+pub(super) fn read_all(connection: &Connection) -> Result<Vec<(Baseline, u32)>, StoreError> {
+    let mut statement = connection.prepare(&format!("SELECT {COLUMNS} ORDER BY name"))?;
+    Ok(statement.query_map([], read)?.collect::<Result<_, _>>()?)
 }
 
 fn checked((baseline, sum): (Baseline, u32)) -> Result<Baseline, StoreError> {
@@ -74,10 +80,7 @@ impl Store {
 
     /// All baselines, by name.
     pub fn baselines(&self) -> Result<Vec<Baseline>, StoreError> {
-        let connection = self.lock();
-        let mut statement = connection.prepare(&format!("SELECT {COLUMNS} ORDER BY name"))?;
-        let rows: Vec<_> = statement.query_map([], read)?.collect::<Result<_, _>>()?;
-        rows.into_iter().map(checked).collect()
+        read_all(&self.lock())?.into_iter().map(checked).collect()
     }
 
     /// The baseline of that name.

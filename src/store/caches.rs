@@ -61,21 +61,33 @@ pub(super) fn write_cache(
 ) -> Result<(), StoreError> {
     let manifest = (entry.keep == Keep::WithManifest).then_some(manifest.as_bytes());
     let stored = pack(entry.data);
-    connection
+    let sum = cache_checksum(entry.kind, entry.key, manifest.map(<[u8; 32]>::as_slice));
+    let values = params![entry.kind, entry.key, manifest, stored, sum];
+    // A large blob that is the same is not written again.
+    let same = connection
         .prepare_cached(
-            "UPDATE caches SET manifest = ?3 WHERE kind = ?1 AND key = ?2 AND data = ?4",
+            "UPDATE caches SET manifest = ?3, checksum = ?5
+             WHERE kind = ?1 AND key = ?2 AND data = ?4",
         )?
-        .execute(params![entry.kind, entry.key, manifest, stored])
-        .and_then(|same| match same {
-            0 => connection
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO caches (kind, key, manifest, data)
-                     VALUES (?1, ?2, ?3, ?4)",
-                )?
-                .execute(params![entry.kind, entry.key, manifest, stored]),
-            same => Ok(same),
-        })?;
+        .execute(values)?;
+    if same == 0 {
+        connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO caches (kind, key, manifest, data, checksum)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(values)?;
+    }
     Ok(())
+}
+
+/// Of what stands beside a blob, which has its own.
+pub(super) fn cache_checksum(kind: &str, key: &[u8], manifest: Option<&[u8]>) -> u32 {
+    let mut out = Writer::default();
+    out.bytes(kind.as_bytes());
+    out.bytes(key);
+    out.option(manifest, Writer::bytes);
+    crc32c::crc32c(&out.0)
 }
 
 /// Tells a flipped bit in a row that nothing else names.

@@ -33,9 +33,9 @@ fn one<'a>(text: &'a str, out: &mut Vec<u8>) -> Option<&'a str> {
     Some(rest)
 }
 
-/// Digits alone: the standard reader would also take a sign.
+/// Small digits alone, as they are written: bytes have one escaped form.
 fn hexadecimal(digits: &str) -> Option<u32> {
-    let plain = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let plain = digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
     plain.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
 }
 
@@ -61,6 +61,7 @@ mod tests {
         check("\\\\\\q", 2);
         check("\\x1", 0);
         check("\\x+1", 0);
+        check("\\xFF", 0);
         check("é\\u{110000}", 2);
     }
 }

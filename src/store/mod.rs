@@ -17,19 +17,25 @@ mod chunks;
 mod commit;
 mod error;
 mod escape;
+mod gc;
 mod manifests;
 mod open;
 mod records;
 mod spool;
+mod stats;
 #[cfg(test)]
 mod testing;
 mod trees;
+mod verify;
 
 pub use caches::{CacheEntry, Cached, Keep};
 pub use error::{StoreError, StoreErrorKind};
+pub use gc::Collected;
 pub use manifests::Summary;
 pub use open::Access;
 pub use spool::Spool;
+pub use stats::Stats;
+pub use verify::{Damage, Verified};
 
 use rusqlite::Connection;
 use std::path::PathBuf;

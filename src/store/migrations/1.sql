@@ -80,7 +80,7 @@ CREATE TABLE baselines (
 -- What makes the next scan faster; `manifest` is the one without which the entry is void.
 CREATE TABLE caches (
     kind TEXT NOT NULL, key BLOB NOT NULL, manifest BLOB, data BLOB NOT NULL,
-    PRIMARY KEY (kind, key)
+    checksum INTEGER NOT NULL, PRIMARY KEY (kind, key)
 );
 
 -- For people.

@@ -12,6 +12,10 @@ use crate::model::encoding::set_id;
 use crate::model::{Event, Fact, Gap, HardLinks, Omission, Package, SetId};
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
+/// The tables of all kinds of records.
+pub(super) const TABLES: [&str; 6] =
+    ["packages", "facts", "events", "gaps", "omissions", "hard_links"];
+
 /// A kind of record that has a table.
 pub(super) trait Record: Sized {
     /// The table's name, which is the kind in `sets`.
