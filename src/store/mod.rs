@@ -25,6 +25,7 @@ mod spool;
 mod stats;
 #[cfg(test)]
 mod testing;
+mod text;
 mod trees;
 mod verify;
 
@@ -35,6 +36,7 @@ pub use manifests::Summary;
 pub use open::Access;
 pub use spool::Spool;
 pub use stats::Stats;
+pub use text::{export_text, import_text};
 pub use verify::{Damage, Verified};
 
 use rusqlite::Connection;

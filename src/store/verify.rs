@@ -78,6 +78,10 @@ fn differs<T: PartialEq>(found: &T, expected: &T) -> Result<(), Fault> {
     if found == expected { Ok(()) } else { Err(Fault::damaged("it does not have this digest")) }
 }
 
+fn hex(id: [u8; 32]) -> String {
+    blake3::Hash::from_bytes(id).to_hex().to_string()
+}
+
 impl<'a> Check<'a> {
     fn new(connection: &'a Connection) -> Self {
         Self {
@@ -91,7 +95,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn damage(&mut self, place: &str, id: impl ToString, fault: &Fault) {
+    fn damage(&mut self, place: &str, id: &str, fault: &Fault) {
         let (place, id) = (place.to_owned(), id.to_string());
         self.damages.push(Damage { place, id, reason: fault.chain() });
     }
@@ -135,7 +139,7 @@ impl<'a> Check<'a> {
                 continue;
             };
             if let Err(fault) = look(self, id) {
-                self.damage(table, blake3::Hash::from_bytes(*id), &fault);
+                self.damage(table, &hex(*id), &fault);
             }
         }
     }
@@ -180,13 +184,13 @@ impl<'a> Check<'a> {
     fn children(&mut self) {
         for (parent, child, content) in std::mem::take(&mut self.children) {
             if let Err(fault) = self.names_tree(&child, content) {
-                self.damage("trees", blake3::Hash::from_bytes(parent), &fault);
+                self.damage("trees", &hex(parent), &fault);
             }
         }
         for (parent, child) in std::mem::take(&mut self.below) {
             if !self.shipped.contains(&child) {
                 let fault = missing(Shelf::Shipped, &child);
-                self.damage("shipped", blake3::Hash::from_bytes(parent), &fault);
+                self.damage("shipped", &hex(parent), &fault);
             }
         }
     }
@@ -233,7 +237,7 @@ impl<'a> Check<'a> {
                 other => Err(Fault::damaged(format!("a set of {other:?}"))),
             };
             if let Err(fault) = found {
-                self.damage("sets", id, &fault);
+                self.damage("sets", &id.to_string(), &fault);
             }
         }
         for table in records::TABLES {

@@ -6,6 +6,7 @@ mod packages;
 mod paths;
 
 pub(super) use column::timestamp;
+pub(super) use events::{certainty_word, parse_certainty};
 
 use super::{Store, StoreError, StoreErrorKind};
 use crate::model::encoding::set_id;
