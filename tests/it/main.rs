@@ -16,6 +16,7 @@ mod ext4_hostile;
 mod ext4_journal;
 mod ext4_oracle;
 mod house;
+mod pins_matrix;
 mod rpmdb;
 mod small_databases;
 mod versions;

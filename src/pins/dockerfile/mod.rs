@@ -115,8 +115,9 @@ impl Walk<'_, '_> {
 
     fn from(&mut self, body: &Fragment) {
         self.remember_stage();
-        let words = self.words(body, &self.globals);
-        let mut operands = words.iter().filter(|word| !word.text().starts_with("--"));
+        let (_, rest) = flags(body);
+        let words = self.words(&rest, &self.globals);
+        let mut operands = words.iter();
         let Some(image) = operands.next() else { return };
         let name = match (operands.next(), operands.next()) {
             (Some(word), Some(name)) if word.text().eq_ignore_ascii_case("as") => {

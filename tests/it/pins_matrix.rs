@@ -1,0 +1,517 @@
+//! The same command gets the same verdict in every carrier, at the offending word of the raw file.
+//!
+//! To add a carrier: one row in [`CARRIERS`], with a function that lays a command into a file of
+//! that kind and says where each byte of the command went ([`Laid`]). To add a command: one row in
+//! [`COMMANDS`], the words that are inputs marked with `«»`, in the order of their places.
+
+use driftcheck::pins::walk::audit_source;
+use driftcheck::pins::{CARRIERS as READERS, Repository, SourceFile};
+
+/// A command in a file.
+pub struct Laid {
+    /// The raw file.
+    pub text: String,
+    /// The raw offset of each byte of the command, and of its end.
+    pub map: Vec<usize>,
+}
+
+impl Laid {
+    /// Lays `command` between two texts, some characters written as an escape.
+    pub fn between(
+        before: &str,
+        command: &str,
+        after: &str,
+        escape: impl Fn(char) -> Option<&'static str>,
+    ) -> Self {
+        let mut text = before.to_owned();
+        let mut map = Vec::new();
+        for character in command.chars() {
+            map.extend(std::iter::repeat_n(text.len(), character.len_utf8()));
+            match escape(character) {
+                Some(escaped) => text.push_str(escaped),
+                None => text.push(character),
+            }
+        }
+        map.push(text.len());
+        text.push_str(after);
+        Self { text, map }
+    }
+}
+
+/// One kind of file.
+pub struct Template {
+    /// The carrier that must read it.
+    pub carrier: &'static str,
+    /// What is special about it.
+    pub form: &'static str,
+    /// A path that the carrier recognises.
+    pub path: &'static str,
+    /// Lays a command into it.
+    pub lay: fn(&str) -> Laid,
+}
+
+fn plain(before: &str, command: &str, after: &str) -> Laid {
+    Laid::between(before, command, after, |_| None)
+}
+
+fn json(character: char) -> Option<&'static str> {
+    match character {
+        '"' => Some("\\\""),
+        '\\' => Some("\\\\"),
+        '\t' => Some("\\t"),
+        '\n' => Some("\\n"),
+        _ => None,
+    }
+}
+
+/// Every carrier that runs shell commands, in each of its forms.
+pub const CARRIERS: &[Template] = &[
+    Template {
+        carrier: "shell",
+        form: "script",
+        path: "setup.sh",
+        lay: |command| plain("#!/bin/sh\nset -e\n", command, "\n"),
+    },
+    Template {
+        carrier: "shell",
+        form: "shebang, no extension, in a function",
+        path: "bin/setup",
+        lay: |command| plain("#!/usr/bin/env bash\nmain() {\n  ", command, "\n}\nmain \"$@\"\n"),
+    },
+    Template {
+        carrier: "dockerfile",
+        form: "RUN",
+        path: "Dockerfile",
+        lay: |command| plain("FROM scratch\nRUN ", command, "\nUSER nobody\n"),
+    },
+    Template {
+        carrier: "dockerfile",
+        form: "RUN over several lines, with a comment",
+        path: "web.dockerfile",
+        lay: |command| {
+            plain("FROM scratch\nRUN set -eux; \\\n  # why\n  ", command, " \\\n  && true\n")
+        },
+    },
+    Template {
+        carrier: "dockerfile",
+        form: "heredoc",
+        path: "Containerfile",
+        lay: |command| plain("FROM scratch\nRUN <<EOT\nset -e\n", command, "\nEOT\n"),
+    },
+    Template {
+        carrier: "dockerfile",
+        form: "JSON",
+        path: "Dockerfile.json-form",
+        lay: |command| {
+            Laid::between("FROM scratch\nRUN [\"bash\", \"-c\", \"", command, "\"]\n", json)
+        },
+    },
+    Template {
+        carrier: "makefile",
+        form: "recipe",
+        path: "Makefile",
+        lay: |command| Laid::between("all:\n\t@", command, "\n", |c| (c == '$').then_some("$$")),
+    },
+];
+
+/// A command, and its inputs in order: ecosystem, subject, strength with credits.
+pub type Row = (&'static str, &'static [(&'static str, &'static str, &'static str)]);
+
+/// Commands. `H40` and `H64` stand for that many hexadecimal digits.
+pub const COMMANDS: &[Row] = &[
+    // Debian and Ubuntu.
+    ("apt-get install -y «curl»", &[("apt", "curl", "none")]),
+    ("apt-get install -y «curl» «wget»", &[("apt", "curl", "none"), ("apt", "wget", "none")]),
+    ("apt-get install -y «curl=7.88.1-10»", &[("apt", "curl", "exact")]),
+    ("apt-get install -y «curl=7.*»", &[("apt", "curl", "range")]),
+    ("apt-get install -y '«curl=7.88.1-10»'", &[("apt", "curl", "exact")]),
+    ("apt-get install -y «curl/bookworm-backports»", &[("apt", "curl", "floating")]),
+    ("apt-get -t sid install «curl»", &[("apt", "curl", "floating")]),
+    ("apt-get -yq -o Dpkg::Use-Pty=0 install «curl»", &[("apt", "curl", "none")]),
+    ("apt-get install ./local.deb /tmp/x.deb", &[]),
+    ("apt install «curl:amd64»", &[("apt", "curl:amd64", "none")]),
+    ("aptitude install -y «curl»", &[("apt", "curl", "none")]),
+    ("sudo -E apt-get install «curl»", &[("apt", "curl", "none")]),
+    (
+        "env DEBIAN_FRONTEND=noninteractive /usr/bin/apt-get install «curl»",
+        &[("apt", "curl", "none")],
+    ),
+    ("DEBIAN_FRONTEND=noninteractive apt-get install «curl»", &[("apt", "curl", "none")]),
+    ("apt-get install «curl=$VERSION»", &[("apt", "curl", "unknown")]),
+    ("V=7.88.1-10; apt-get install «curl=$V»", &[("apt", "curl", "exact")]),
+    ("apt-get install «curl=${V:-7.88.1-10}»", &[("apt", "curl", "exact")]),
+    ("P='«curl» «jq=1.6»'; apt-get install $P", &[("apt", "curl", "none"), ("apt", "jq", "exact")]),
+    (
+        "P=(«curl» «jq=1.6»); apt-get install \"${P[@]}\"",
+        &[("apt", "curl", "none"), ("apt", "jq", "exact")],
+    ),
+    (
+        "for p in «curl» «jq=1.6»; do apt-get install \"$p\"; done",
+        &[("apt", "curl", "none"), ("apt", "jq", "exact")],
+    ),
+    (
+        "echo «curl» «jq=1.6» | xargs apt-get install -y",
+        &[("apt", "curl", "none"), ("apt", "jq", "exact")],
+    ),
+    ("bash -c \"apt-get install '«curl»'\"", &[("apt", "curl", "none")]),
+    ("sh -exc 'apt-get install «curl»'", &[("apt", "curl", "none")]),
+    ("su - root -c 'apt-get install «curl»'", &[("apt", "curl", "none")]),
+    ("eval \"apt-get install «curl»\"", &[("apt", "curl", "none")]),
+    (
+        "if true; then apt-get install «curl»; else (apt-get install «wget»); fi",
+        &[("apt", "curl", "none"), ("apt", "wget", "none")],
+    ),
+    ("inst() { apt-get install \"$@\"; }; inst «curl»", &[("apt", "curl", "none")]),
+    ("timeout 300 nice -n 10 apt-get install «curl» || exit 1", &[("apt", "curl", "none")]),
+    ("apt-get update && apt-get «upgrade» -y", &[("apt", "upgrade", "none")]),
+    ("apt-get «dist-upgrade» -y", &[("apt", "dist-upgrade", "none")]),
+    (
+        "apt-get update --snapshot 20240101T000000Z && apt-get install «curl»",
+        &[("apt", "curl", "content")],
+    ),
+    (
+        "sed -i 's|deb.debian.org/debian|snapshot.debian.org/archive/debian/20240101T000000Z|' /etc/apt/sources.list; apt-get install «curl»",
+        &[("apt", "curl", "content")],
+    ),
+    (
+        "printf 'Package: curl\\nPin: version 7.88.1-10\\n' > /etc/apt/preferences.d/curl; apt-get install «curl»",
+        &[("apt", "curl", "exact")],
+    ),
+    (
+        "add-apt-repository -y «ppa:deadsnakes/ppa»",
+        &[("repository", "ppa:deadsnakes/ppa", "floating")],
+    ),
+    ("apt-get purge -y curl && apt-get autoremove && apt-get clean", &[]),
+    ("echo apt-get install curl", &[]),
+    ("dpkg -l | grep curl", &[]),
+    // rpm.
+    ("yum install -y «curl»", &[("dnf", "curl", "none")]),
+    ("yum -y install «curl-7.76.1-26.el9»", &[("dnf", "curl", "exact")]),
+    ("dnf install -y «python3.12-3.12.1-4.el9»", &[("dnf", "python3.12", "exact")]),
+    ("dnf --releasever 9 install «java-11-openjdk»", &[("dnf", "java-11-openjdk", "none")]),
+    ("dnf install -y «nginx-1.20*»", &[("dnf", "nginx", "range")]),
+    ("dnf group install «Development»", &[("dnf", "Development", "none")]),
+    ("dnf install -y «@development»", &[("dnf", "@development", "none")]),
+    ("microdnf install «curl» --nodocs", &[("dnf", "curl", "none")]),
+    ("tdnf install -y «curl»", &[("dnf", "curl", "none")]),
+    ("dnf «update» -y", &[("dnf", "update", "none")]),
+    ("dnf module enable «nodejs:18»", &[("dnf", "nodejs", "floating")]),
+    ("dnf versionlock add curl-7.76.1 && dnf install «curl»", &[("dnf", "curl", "exact")]),
+    (
+        "yum install -y «https://e.org/x-1.2.3.rpm»",
+        &[("download", "https://e.org/x-1.2.3.rpm", "exact")],
+    ),
+    ("zypper --non-interactive in «curl»", &[("zypper", "curl", "none")]),
+    ("zypper install -y «curl=8.0.1»", &[("zypper", "curl", "exact")]),
+    ("zypper install '«curl>=8»'", &[("zypper", "curl", "range")]),
+    ("zypper «dup»", &[("zypper", "dup", "none")]),
+    // Alpine, Arch, stores.
+    ("apk add --no-cache «curl»", &[("apk", "curl", "none")]),
+    (
+        "apk add --no-cache --virtual .build «gcc=13.2.1_git20231014-r0» «make»",
+        &[("apk", "gcc", "exact"), ("apk", "make", "none")],
+    ),
+    ("apk add '«curl~8»'", &[("apk", "curl", "range")]),
+    ("apk add '«curl=~8.5»'", &[("apk", "curl", "range")]),
+    ("apk add «curl-8.5.0-r0»", &[("apk", "curl-8.5.0-r0", "none")]),
+    ("apk «upgrade»", &[("apk", "upgrade", "none")]),
+    ("pacman -S --noconfirm «curl»", &[("pacman", "curl", "none")]),
+    ("pacman -Qs curl", &[]),
+    ("snap install «lxd»", &[("snap", "lxd", "none")]),
+    ("snap install «lxd» --channel=5.15/stable", &[("snap", "lxd", "floating")]),
+    ("snap install «lxd» --revision=24061", &[("snap", "lxd", "exact")]),
+    ("flatpak install -y flathub «org.gimp.GIMP»", &[("flatpak", "org.gimp.GIMP", "none")]),
+    ("brew install «jq»", &[("brew", "jq", "none")]),
+    ("brew install «node@18»", &[("brew", "node", "floating")]),
+    ("choco install -y «git» --version 2.40.0", &[("choco", "git", "exact")]),
+    ("choco install «git» -y", &[("choco", "git", "none")]),
+    ("winget install --id «Git.Git» -e", &[("winget", "Git.Git", "none")]),
+    (
+        "pwsh -Command 'Install-Module -Name «Az» -RequiredVersion 9.0.1 -Force'",
+        &[("powershell", "Az", "exact")],
+    ),
+    ("pwsh -Command 'Install-Module «Az» -Force'", &[("powershell", "Az", "none")]),
+    // Python.
+    ("pip install «requests»", &[("pip", "requests", "none")]),
+    ("pip3 install --no-cache-dir «requests==2.31.0»", &[("pip", "requests", "exact")]),
+    ("python3 -m pip install --upgrade «pip»", &[("pip", "pip", "none")]),
+    ("pip install '«requests>=2»'", &[("pip", "requests", "range")]),
+    ("pip install «requests~=2.31»", &[("pip", "requests", "range")]),
+    ("pip install «requests==2.*»", &[("pip", "requests", "range")]),
+    ("pip install \"«requests[socks]==2.31.0»\"", &[("pip", "requests", "exact")]),
+    ("pip install «requests=2.31.0»", &[("pip", "requests", "none")]),
+    ("pip install «requests»>=2", &[("pip", "requests", "none")]),
+    (
+        "pip install -i https://e.org/simple --extra-index-url https://f.org «requests»",
+        &[("pip", "requests", "none")],
+    ),
+    ("pip install . -e ./pkg dist/x.whl", &[]),
+    ("pip install «git+https://github.com/a/b@main#egg=b»", &[("git", "b", "none")]),
+    (
+        "pip install «git+https://github.com/a/b@H40»",
+        &[("git", "git+https://github.com/a/b", "content")],
+    ),
+    ("pip install -r «missing.txt»", &[("pip", "missing.txt", "unknown")]),
+    ("pip install --require-hashes -r «missing.txt»", &[("pip", "missing.txt", "content")]),
+    ("pipx install «black==24.1.0»", &[("pip", "black", "exact")]),
+    ("uv pip install «black»", &[("pip", "black", "none")]),
+    ("uv tool install «ruff==0.4.1»", &[("pip", "ruff", "exact")]),
+    ("uvx «ruff@0.4.1» check", &[("pip", "ruff", "exact")]),
+    ("poetry add «requests@^2»", &[("pip", "requests", "range")]),
+    ("conda install -y -c conda-forge «numpy=1.26.4»", &[("conda", "numpy", "exact")]),
+    ("conda install -y «numpy»", &[("conda", "numpy", "none")]),
+    ("mamba install «numpy=1.26»", &[("conda", "numpy", "range")]),
+    // JavaScript.
+    ("npm install -g «typescript»", &[("npm", "typescript", "none")]),
+    ("npm i -g «typescript@5.4.2»", &[("npm", "typescript", "exact")]),
+    ("npm install «typescript@latest»", &[("npm", "typescript", "none")]),
+    ("npm install «typescript@^5»", &[("npm", "typescript", "range")]),
+    ("npm install «@angular/cli@17.0.0»", &[("npm", "@angular/cli", "exact")]),
+    ("npm «install»", &[("npm", "install", "range")]),
+    ("npm «ci»", &[("npm", "ci", "content")]),
+    ("npx «cowsay» hello", &[("npm", "cowsay", "none")]),
+    ("npx -y «cowsay@1.5.0» hello", &[("npm", "cowsay", "exact")]),
+    ("yarn global add «gulp»", &[("npm", "gulp", "none")]),
+    ("yarn «install» --frozen-lockfile", &[("npm", "install", "content")]),
+    ("pnpm add -g «turbo@1.12.3»", &[("npm", "turbo", "exact")]),
+    ("bun add «zod»", &[("npm", "zod", "none")]),
+    // Ruby, Go, Rust, .NET, PHP.
+    ("gem install «rails»", &[("gem", "rails", "none")]),
+    ("gem install «rails» -v 7.1.2", &[("gem", "rails", "exact")]),
+    ("gem install «rails:7.1.2» --no-document", &[("gem", "rails", "exact")]),
+    ("gem install «rails» -v '~> 7.0'", &[("gem", "rails", "range")]),
+    ("gem install «rails=7.1.2»", &[("gem", "rails", "none")]),
+    ("bundle «install»", &[("gem", "install", "range")]),
+    ("go install «github.com/a/b@latest»", &[("go", "github.com/a/b", "none")]),
+    (
+        "go install -ldflags '-s -w' «github.com/a/b/cmd/x@v1.2.3»",
+        &[("go", "github.com/a/b/cmd/x", "exact")],
+    ),
+    ("go get «github.com/a/b»", &[("go", "github.com/a/b", "none")]),
+    ("go install ./...", &[]),
+    ("cargo install «ripgrep»", &[("cargo", "ripgrep", "none")]),
+    ("cargo install --locked «ripgrep» --version 14.1.0", &[("cargo", "ripgrep", "exact")]),
+    ("cargo install «ripgrep@14.1.0»", &[("cargo", "ripgrep", "exact")]),
+    ("rustup toolchain install «stable»", &[("rustup", "rust", "floating")]),
+    ("rustup default «1.75.0»", &[("rustup", "rust", "exact")]),
+    ("dotnet tool install -g «dotnet-ef» --version 8.0.1", &[("nuget", "dotnet-ef", "exact")]),
+    ("dotnet tool install --global «dotnet-ef»", &[("nuget", "dotnet-ef", "none")]),
+    ("composer require «monolog/monolog:^3.0»", &[("composer", "monolog/monolog", "range")]),
+    ("composer global require «phpunit/phpunit»", &[("composer", "phpunit/phpunit", "none")]),
+    // Charts, manifests, roles, images.
+    ("helm install web «bitnami/nginx»", &[("helm", "bitnami/nginx", "none")]),
+    (
+        "helm upgrade --install web «bitnami/nginx» --version 15.0.1 -f values.yaml",
+        &[("helm", "bitnami/nginx", "exact")],
+    ),
+    (
+        "kubectl apply -f «https://raw.githubusercontent.com/a/b/main/x.yaml»",
+        &[("kubernetes", "https://raw.githubusercontent.com/a/b/main/x.yaml", "none")],
+    ),
+    (
+        "kubectl apply -f «https://github.com/a/b/releases/download/v1.2.3/x.yaml»",
+        &[("kubernetes", "https://github.com/a/b/releases/download/v1.2.3/x.yaml", "exact")],
+    ),
+    (
+        "ansible-galaxy collection install «community.general»",
+        &[("galaxy", "community.general", "none")],
+    ),
+    (
+        "ansible-galaxy collection install «community.general:8.1.0»",
+        &[("galaxy", "community.general", "exact")],
+    ),
+    (
+        "ansible-galaxy install «geerlingguy.docker,6.1.0»",
+        &[("galaxy", "geerlingguy.docker", "exact")],
+    ),
+    ("docker pull «nginx»", &[("container-image", "nginx", "none")]),
+    (
+        "docker run --rm -v /a:/b -e X=1 «nginx:1.25.3» nginx -t",
+        &[("container-image", "nginx", "exact")],
+    ),
+    (
+        "podman run -it «registry:5000/a/b@sha256:H64»",
+        &[("container-image", "registry:5000/a/b", "content")],
+    ),
+    (
+        "docker run «alpine:3» apk add «curl»",
+        &[("container-image", "alpine", "floating"), ("apk", "curl", "none")],
+    ),
+    // Git.
+    ("git clone «https://github.com/a/b.git»", &[("git", "https://github.com/a/b.git", "none")]),
+    (
+        "git clone --depth 1 -b v1.2.3 «https://github.com/a/b»",
+        &[("git", "https://github.com/a/b", "exact")],
+    ),
+    (
+        "git clone -b feature «https://github.com/a/b»",
+        &[("git", "https://github.com/a/b", "floating")],
+    ),
+    (
+        "git clone «https://github.com/a/b» && cd b && git checkout H40",
+        &[("git", "https://github.com/a/b", "content")],
+    ),
+    (
+        "git clone «https://github.com/a/b» /src && git -C /src checkout main",
+        &[("git", "https://github.com/a/b", "none")],
+    ),
+    // Downloads.
+    (
+        "curl -fsSL «https://get.example.org» | sh",
+        &[("download", "https://get.example.org", "none")],
+    ),
+    (
+        "curl -fsSL «https://e.org/v1.2.3/install.sh» | sudo bash -s -- -y",
+        &[("download", "https://e.org/v1.2.3/install.sh", "none")],
+    ),
+    (
+        "bash <(curl -fsSL «https://get.example.org»)",
+        &[("download", "https://get.example.org", "none")],
+    ),
+    (
+        "sh -c \"$(curl -fsSL «https://get.example.org»)\"",
+        &[("download", "https://get.example.org", "none")],
+    ),
+    (
+        "wget -qO- «https://get.example.org» | python3 -",
+        &[("download", "https://get.example.org", "none")],
+    ),
+    (
+        "curl -fsSLo i.sh «https://e.org/1.2.3/i.sh» && sh i.sh",
+        &[("download", "https://e.org/1.2.3/i.sh", "none")],
+    ),
+    ("curl -LO «https://e.org/t-1.2.3.tgz»", &[("download", "https://e.org/t-1.2.3.tgz", "exact")]),
+    (
+        "curl -LO «https://e.org/releases/latest/download/t.tgz»",
+        &[("download", "https://e.org/releases/latest/download/t.tgz", "none")],
+    ),
+    (
+        "curl -LO «https://e.org/t-1.2.3.tgz» && echo 'H64  t-1.2.3.tgz' | sha256sum -c -",
+        &[("download", "https://e.org/t-1.2.3.tgz", "content")],
+    ),
+    (
+        "wget «https://e.org/t-1.2.3.tgz» && sha256sum -c <<< 'H64  t-1.2.3.tgz' && tar xf t-1.2.3.tgz",
+        &[("download", "https://e.org/t-1.2.3.tgz", "content")],
+    ),
+    (
+        "curl -L «https://e.org/t-1.2.3.tgz» | tar xz",
+        &[("download", "https://e.org/t-1.2.3.tgz", "exact")],
+    ),
+    ("curl -fsS http://localhost:8080/health", &[]),
+    ("curl -s https://api.example.org/x | jq .tag", &[]),
+    ("curl -o /dev/null https://example.org", &[]),
+];
+
+/// Image references, for carriers that name images without a command: reference, subject, strength.
+pub const IMAGES: &[(&str, &str, &str)] = &[
+    ("debian", "debian", "none"),
+    ("debian:latest", "debian", "none"),
+    ("debian:12", "debian", "floating"),
+    ("debian:stable-slim", "debian", "floating"),
+    ("alpine:edge", "alpine", "floating"),
+    ("nginx:1.25.3-alpine", "nginx", "exact"),
+    ("localhost:5000/team/app", "localhost:5000/team/app", "none"),
+    ("ghcr.io/a/b:v1.2.3", "ghcr.io/a/b", "exact"),
+    ("debian@sha256:H64", "debian", "content"),
+    ("debian:12@sha256:H64", "debian", "content"),
+];
+
+/// A row's command without its marks, and the marked ranges.
+fn marked(row: &str) -> (String, Vec<(usize, usize)>) {
+    let row =
+        row.replace("H40", &"0123456789".repeat(4)).replace("H64", &"0123456789abcdef".repeat(4));
+    let (mut command, mut spans, mut open) = (String::new(), Vec::new(), 0);
+    for character in row.chars() {
+        match character {
+            '«' => open = command.len(),
+            '»' => spans.push((open, command.len())),
+            other => command.push(other),
+        }
+    }
+    (command, spans)
+}
+
+/// Everything that a reader says of a file, one line each.
+fn verdicts(carrier: &str, path: &str, text: &str) -> Vec<String> {
+    let reader = READERS.iter().find(|reader| (reader.recognises)(path, text.as_bytes()));
+    let reader = reader.unwrap_or_else(|| panic!("no carrier for {path}"));
+    assert_eq!(reader.name, carrier, "{path}");
+    let repository = Repository::of_files([(path, text.as_bytes())]);
+    let collected = audit_source(&SourceFile::new(path, text.as_bytes()), reader, &repository);
+    assert!(collected.gaps.is_empty(), "{:?}\n{text}", collected.gaps);
+    let mut lines: Vec<(usize, String)> = collected
+        .inputs
+        .iter()
+        .map(|input| {
+            let range = input.place.range();
+            let word = text.get(range.clone()).unwrap_or("?");
+            let (ecosystem, subject) = (input.ecosystem, &input.subject);
+            (
+                range.start,
+                format!(
+                    "{}..{} {word}: {ecosystem} {subject} {}",
+                    range.start,
+                    range.end,
+                    input.held()
+                ),
+            )
+        })
+        .collect();
+    lines.sort();
+    lines.dedup();
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
+#[test]
+fn every_command_has_one_verdict_in_every_carrier() {
+    assert!(COMMANDS.len() + IMAGES.len() >= 120, "{}", COMMANDS.len());
+    let mut wrong = Vec::new();
+    for (row, inputs) in COMMANDS {
+        let (command, spans) = marked(row);
+        assert_eq!(spans.len(), inputs.len(), "{row}");
+        for template in CARRIERS {
+            let laid = (template.lay)(&command);
+            let expected: Vec<String> = spans
+                .iter()
+                .zip(*inputs)
+                .map(|((from, to), (ecosystem, subject, strength))| {
+                    let (from, to) = (laid.map[*from], laid.map[*to]);
+                    let subject = subject
+                        .replace("H40", &"0123456789".repeat(4))
+                        .replace("H64", &"0123456789abcdef".repeat(4));
+                    format!(
+                        "{from}..{to} {}: {ecosystem} {subject} {strength}",
+                        &laid.text[from..to]
+                    )
+                })
+                .collect();
+            let found = verdicts(template.carrier, template.path, &laid.text);
+            if found != expected {
+                let place = format!("{} ({})", template.carrier, template.form);
+                wrong.push(format!(
+                    "{place}: {command}\n  expected {expected:?}\n  found    {found:?}"
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_image_has_one_verdict_in_every_instruction() {
+    for (row, subject, strength) in IMAGES {
+        let (image, _) = marked(row);
+        let forms: [(&str, &str); 4] = [
+            ("FROM ", " AS build\n"),
+            ("FROM scratch\nCOPY --from=", " /a /b\n"),
+            ("FROM scratch\nRUN --mount=type=bind,from=", ",target=/x true\n"),
+            ("ARG X\nFROM --platform=$X ", "\n"),
+        ];
+        for (before, after) in forms {
+            let text = format!("{before}{image}{after}");
+            let (from, to) = (before.len(), before.len() + image.len());
+            let expected = format!("{from}..{to} {image}: container-image {subject} {strength}");
+            assert_eq!(verdicts("dockerfile", "Dockerfile", &text), [expected], "{text}");
+        }
+    }
+}
