@@ -13,6 +13,7 @@ mod cursor;
 mod generated;
 mod packages;
 mod verify;
+mod whole;
 
 pub use collapse::{Collapsed, collapse};
 pub use cursor::{Cursor, Level};

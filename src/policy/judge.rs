@@ -391,6 +391,51 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_severities_know_their_places() {
+        let policies = Policies::shipped().unwrap();
+        let rule = |judged: JudgedChange| {
+            let rule = policies.severity(&judged);
+            rule.map_or("none".to_owned(), |rule| format!("{} {}", rule.severity, rule.id))
+        };
+        let check = |path: &str, new: &str, changed: &str| {
+            assert_eq!(rule(added(path, 0o644)), new, "{path} added");
+            assert_eq!(rule(resized(path, 1, 2)), changed, "{path} changed");
+        };
+        check("/etc/motd", "none", "none");
+        check("/etc/ld.so.preload", "critical preload", "critical preload");
+        check("/etc/sudoers.d/x", "high sudoers", "high sudoers");
+        check("/root/.ssh/authorized_keys", "high authorized-keys", "high authorized-keys");
+        check("/home/a/.ssh/authorized_keys", "high authorized-keys", "high authorized-keys");
+        check("/etc/ssh/sshd_config.d/x.conf", "high sshd", "high sshd");
+        check("/usr/lib/x86_64-linux-gnu/security/pam_x.so", "high pam", "high pam");
+        check("/lib64/security/pam_x.so", "high pam", "high pam");
+        check("/etc/cron.d/x", "high cron", "high cron");
+        check("/var/spool/cron/crontabs/root", "high cron", "high cron");
+        check("/usr/lib/systemd/system/x.service", "high units", "high units");
+        check("/etc/systemd/system/x.wants/y.service", "high units", "high units");
+        check("/etc/profile.d/x.sh", "high profile", "high profile");
+        check("/home/a/.bashrc", "low profile", "low profile");
+        check("/usr/lib/modules/6.1/kernel/x.ko.xz", "high kernel", "high kernel");
+        check("/lib/modules/6.1/x.ko", "high kernel", "high kernel");
+        check("/boot/vmlinuz-6.1", "high boot", "high boot");
+        check("/usr/bin/x", "medium program-added", "high program-changed");
+        check("/sbin/x", "medium program-added", "high program-changed");
+        check("/usr/local/bin/x", "medium program-added", "high program-changed");
+        check(
+            "/usr/lib/x86_64-linux-gnu/libx.so.1",
+            "medium program-added",
+            "high program-changed",
+        );
+        check("/usr/lib64/libx.so", "medium program-added", "high program-changed");
+        check("/etc/apt/sources.list.d/x.list", "high package-sources", "high package-sources");
+        check("/etc/ssl/certs/x.pem", "high trust", "high trust");
+        assert_eq!(rule(added("/srv/x", 0o2755)), "high setgid");
+        assert_eq!(rule(added("/srv/x", 0o666)), "medium world-writable");
+        assert_eq!(rule(added("/etc/x", 0o666)), "critical world-writable-system-file");
+        assert_eq!(rule(with_mode("/usr/bin/x", 0o666, 0o644)), "high program-changed");
+    }
+
+    #[test]
     fn severe_comes_first() {
         check(
             vec![

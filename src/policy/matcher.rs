@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 const MAX_PATTERN: usize = 2048;
 
 /// Glob patterns of which one is to match: `*` and `?` stay within a component, `**` does not,
-/// `{a,b}` is a choice. They are checked when they are read and compiled when they are first
+/// `{a,b}` is a choice, also of nothing (`{,a}`). They are checked when they are read and compiled when they are first
 /// needed, because most runs need few of them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "Vec<Pattern>")]
@@ -34,7 +34,11 @@ impl TryFrom<String> for Pattern {
         if text.len() > MAX_PATTERN {
             return Err(format!("a pattern of {} bytes, more than {MAX_PATTERN}", text.len()));
         }
-        let glob = GlobBuilder::new(&text).literal_separator(true).backslash_escape(true).build();
+        let glob = GlobBuilder::new(&text)
+            .literal_separator(true)
+            .backslash_escape(true)
+            .empty_alternates(true)
+            .build();
         glob.map(Self).map_err(|error| error.to_string())
     }
 }
