@@ -10,6 +10,7 @@
 )]
 
 mod archives;
+mod block_oracle;
 mod containers;
 mod dpkg;
 mod ext4_hostile;
