@@ -45,6 +45,12 @@ pub static COLLECTORS: &[&Collector] = &[
     &packages::rpm::COLLECTOR,
     &packages::apk::COLLECTOR,
     &packages::pacman::COLLECTOR,
+    &packages::opkg::COLLECTOR,
+    &packages::portage::COLLECTOR,
+    &packages::snap::COLLECTOR,
+    &packages::flatpak::COLLECTOR,
+    &packages::nix::COLLECTOR,
+    &packages::homebrew::COLLECTOR,
 ];
 
 #[cfg(test)]

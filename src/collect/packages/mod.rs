@@ -12,17 +12,24 @@
 pub mod apk;
 pub mod deb822;
 pub mod dpkg;
+pub mod flatpak;
 pub mod hex;
+pub mod homebrew;
+pub mod nix;
+pub mod opkg;
 pub mod pacman;
 pub mod place;
+pub mod portage;
 pub mod purl;
 pub mod rpm;
+pub mod snap;
 pub mod version;
 
 use self::deb822::Damage;
 use super::reader::Reader;
-use crate::model::TreePath;
 use crate::model::path::Escaped;
+use crate::model::{Package, PackageKey, TreePath};
+use std::collections::BTreeMap;
 
 /// A value of a database as text: as it is where it is plain, escaped where it is not.
 #[must_use]
@@ -49,5 +56,20 @@ pub fn folded(bytes: &[u8]) -> String {
 pub fn tell(reader: &mut Reader<'_>, path: &TreePath, damages: &[Damage]) {
     for damage in damages {
         reader.gap(path, format!("line {}: {}", damage.line, damage.reason));
+    }
+}
+
+/// An installed package of which no more is known yet.
+#[must_use]
+pub fn installed(manager: &str, name: String, version: String, evidence: &TreePath) -> Package {
+    Package {
+        key: PackageKey { manager: manager.to_owned(), name, architecture: None, instance: None },
+        version,
+        state: "installed".to_owned(),
+        installed_at: None,
+        origin: None,
+        purl: String::new(),
+        evidence: evidence.clone(),
+        details: BTreeMap::new(),
     }
 }
