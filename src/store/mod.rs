@@ -17,6 +17,7 @@ mod chunks;
 mod commit;
 mod error;
 mod escape;
+mod flat;
 mod gc;
 mod manifests;
 mod open;

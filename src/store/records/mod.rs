@@ -6,7 +6,7 @@ mod packages;
 mod paths;
 
 pub(super) use column::timestamp;
-pub(super) use events::{certainty_word, parse_certainty};
+pub(super) use events::{certainty_word, parse_certainty, subjects_json};
 
 use super::{Store, StoreError, StoreErrorKind};
 use crate::model::encoding::set_id;
