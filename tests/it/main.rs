@@ -20,6 +20,7 @@ mod house;
 mod pins_matrix;
 mod rpmdb;
 mod small_databases;
+mod store;
 mod versions;
 mod vm_drift;
 mod xattr;
