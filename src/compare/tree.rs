@@ -393,6 +393,18 @@ mod tests {
     }
 
     #[test]
+    fn equal_sets_need_not_be_loaded() {
+        let mut world = world();
+        world.install("a", "1", &[]);
+        let (old, trees) = world.build();
+        let mut new = old.clone();
+        new.records.packages.clear();
+        let old = Side { manifest: &old, source: &trees };
+        let found = compare(&old, &Side { manifest: &new, source: &trees }).unwrap();
+        assert_eq!(found, Comparison::default());
+    }
+
+    #[test]
     fn depth_costs_no_stack() {
         let mut deep = World::new();
         deep.file(&"/d".repeat(3_000), "1");
