@@ -193,7 +193,12 @@ fn size(raw: &[u8], kind: FileKind, superblock: &Superblock) -> Result<u64, Faul
     let low = u64::from(le32(raw, 4)?);
     // In directories of old the high half was an ACL's block.
     if kind == FileKind::File || superblock.has(incompat::LARGE_DIR) {
-        return Ok(u64::from(le32(raw, 0x6c)?) << 32 | low);
+        let size = u64::from(le32(raw, 0x6c)?) << 32 | low;
+        // Logical blocks have 32 bits.
+        if size > u64::from(superblock.block_size) << 32 {
+            return Err(Fault::damaged(format!("a size of {size} bytes")));
+        }
+        return Ok(size);
     }
     Ok(low)
 }

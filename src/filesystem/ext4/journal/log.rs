@@ -74,10 +74,16 @@ impl<'a> Log<'a> {
         let blocks = inode.size.checked_div(block_size).unwrap_or(0).min(MAX_BLOCKS.into());
         let mut runs = Vec::new();
         let mut at = 0;
+        let mut mapped = 0_u64;
         while at < blocks {
             for run in map::runs(volume, &inode, at)? {
                 runs.push((at, run));
                 at = at.saturating_add(run.blocks);
+                mapped = mapped.saturating_add(run.first.map_or(0, |_| run.blocks));
+            }
+            // Its blocks are its own, and are all read.
+            if mapped.saturating_mul(block_size) > volume.capacity() {
+                return Err(Fault::damaged("it has more blocks than the file system"));
             }
         }
         let head = runs.first().and_then(|(_, run)| run.first);

@@ -23,8 +23,8 @@ use transaction::{Tag, Transaction};
 /// What every block of the journal's own begins with, big endian.
 pub const MAGIC: u32 = 0xc03b_3998;
 
-/// Blocks that transactions revoked are kept in memory; a journal of 1 GiB has fewer.
-const MAX_REVOKED: usize = 4 << 20;
+/// As many damaged blocks are told one by one.
+const MAX_FAULTS: usize = 100;
 
 /// What the journal changes, and what of it could not be had.
 #[derive(Debug, Default)]
@@ -61,7 +61,8 @@ fn replay_log(volume: &Volume) -> Result<Replay, Fault> {
     }
     let scan = transaction::scan(&log)?;
     let mut replay = Replay::default();
-    let revoked = revoked(&scan.transactions)?;
+    let revoked = revoked(&scan.transactions);
+    let mut untold = 0_usize;
     for transaction in &scan.transactions {
         for tag in &transaction.tags {
             let newer = revoked
@@ -69,9 +70,16 @@ fn replay_log(volume: &Volume) -> Result<Replay, Fault> {
                 .is_none_or(|revoking| is_after(transaction.sequence, *revoking));
             if newer && let Err(fault) = apply(&log, transaction.sequence, tag, &mut replay.overlay)
             {
-                replay.faults.push(fault.within("journal"));
+                if replay.faults.len() < MAX_FAULTS {
+                    replay.faults.push(fault.within("journal"));
+                } else {
+                    untold = untold.saturating_add(1);
+                }
             }
         }
+    }
+    if untold > 0 {
+        replay.faults.push(Fault::damaged(format!("journal: {untold} more damaged blocks")));
     }
     replay.faults.extend(scan.fault.map(|fault| fault.within("journal")));
     replay.faults.extend(fast_commit::fault(&log, scan.next_sequence));
@@ -79,17 +87,12 @@ fn replay_log(volume: &Volume) -> Result<Replay, Fault> {
 }
 
 /// The last transaction that revoked each block.
-fn revoked(transactions: &[Transaction]) -> Result<HashMap<u64, u32>, Fault> {
-    let mut revoked = HashMap::new();
-    for transaction in transactions {
-        for block in &transaction.revoked {
-            revoked.insert(*block, transaction.sequence);
-            if revoked.len() > MAX_REVOKED {
-                return Err(Fault::limit(format!("more than {MAX_REVOKED} revoked blocks")));
-            }
-        }
-    }
-    Ok(revoked)
+fn revoked(transactions: &[Transaction]) -> HashMap<u64, u32> {
+    let of_one = |transaction: &Transaction| {
+        let sequence = transaction.sequence;
+        transaction.revoked.iter().map(|block| (*block, sequence)).collect::<Vec<_>>()
+    };
+    transactions.iter().flat_map(of_one).collect()
 }
 
 /// Whether sequence number `one` comes after `other`; they wrap.

@@ -11,6 +11,8 @@ const DESCRIPTOR: u32 = 1;
 const COMMIT: u32 = 2;
 const REVOKE: u32 = 5;
 const HEADER_LENGTH: usize = 12;
+/// Revoked blocks are kept in memory; a journal of 1 GiB has fewer.
+const MAX_REVOKED: usize = 2 << 20;
 /// Where a commit block has its checksum.
 const COMMIT_CHECKSUM: usize = 16;
 /// Bytes of a commit block that mean something.
@@ -68,6 +70,7 @@ pub fn scan(log: &Log<'_>) -> Result<Scan, Fault> {
     // will tell which.
     let mut doubtful = false;
     let mut last_time = 0;
+    let mut revoked_count = 0_usize;
     let mut position = log.start;
     let mut left = log.capacity();
     while let Some(rest) = left.checked_sub(1) {
@@ -97,7 +100,12 @@ pub fn scan(log: &Log<'_>) -> Result<Scan, Fault> {
             }
             REVOKE => {
                 doubtful |= !log.verifies(&block, block.len().saturating_sub(TAIL_LENGTH));
-                open.revoked.append(&mut revoked(&block, log)?);
+                let mut blocks = revoked(&block, log)?;
+                revoked_count = revoked_count.saturating_add(blocks.len());
+                if revoked_count > MAX_REVOKED {
+                    return Err(Fault::limit(format!("more than {MAX_REVOKED} revoked blocks")));
+                }
+                open.revoked.append(&mut blocks);
             }
             COMMIT => {
                 let time = be64(&block, 48)?;
