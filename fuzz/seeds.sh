@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes seeds for the targets below fuzz/corpus, with the tools that make the real thing.
-# Needs e2fsprogs; no root. One function a target.
+# Needs e2fsprogs and GNU tar; no root. One function a target.
 set -eu
 cd "$(dirname "$0")"
 work=$(mktemp -d)
@@ -45,4 +45,19 @@ ext4() {
     done
 }
 
+tars() {
+    out=corpus/tar
+    mkdir -p "$out"
+    tar --format=ustar --exclude=./sparse --exclude=./long-link -cf "$out/ustar" -C "$tree" .
+    tar --format=gnu --sparse -cf "$out/gnu" -C "$tree" .
+    for version in 0.0 0.1 1.0; do
+        tar --format=pax --xattrs --acls --sparse --sparse-version="$version" \
+            -cf "$out/pax-$version" -C "$tree" .
+    done
+    for program in gzip zstd xz bzip2; do
+        "$program" -c "$out/gnu" >"$out/gnu-$program" || rm -f "$out/gnu-$program"
+    done
+}
+
 ext4
+tars
