@@ -35,43 +35,52 @@ pub(super) struct CheckArgs {
 pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<Exit, CliError> {
     args.drift.check_format()?;
     let policies = args.drift.policies()?;
+    let wanted = args.baseline.as_deref();
     let (before, after) = match Subject::resolve(&args.target, context)? {
         Subject::Stored(store, id) => {
             let after = Loaded::stored(store.clone(), &id)?;
-            (baseline(&store, args, &after.header.name)?, after)
+            (find_baseline(&store, wanted, &after.header.name)?, after)
+        }
+        Subject::Exported(path) => {
+            let after = Subject::Exported(path).load(context, &args.scan, None)?;
+            let store = context.open_store(Access::Read)?;
+            (find_baseline(&store, wanted, &after.header.name)?, after)
         }
         Subject::Target(spec) => {
             let opened = scanning::open(spec, args.name.as_deref(), &args.scan)?;
             let store = match context.open_store_if_there()? {
                 Some(_) => context.open_store(Access::Write)?,
-                None => return Err(no_baseline(args, &opened.target.name)),
+                None => return Err(no_baseline(wanted, &opened.target.name)),
             };
-            let before = baseline(&store, args, &opened.target.name)?;
+            let before = find_baseline(&store, wanted, &opened.target.name)?;
             (before, scanning::scan_into(&store, opened, context, &args.scan)?)
         }
     };
     drift::report(&before, &after, &args.drift, &policies, context)
 }
 
-/// The approved manifest, or the command that makes one.
-fn baseline(store: &Arc<Store>, args: &CheckArgs, name: &str) -> Result<Loaded, CliError> {
-    let found = match &args.baseline {
+/// The approved manifest of a target, or the command that makes one.
+pub(super) fn find_baseline(
+    store: &Arc<Store>,
+    wanted: Option<&str>,
+    name: &str,
+) -> Result<Loaded, CliError> {
+    let found = match wanted {
         Some(wanted) => store.baseline(wanted)?,
         None => store.baseline_for(name)?,
     };
     match found {
         Some(baseline) => Loaded::stored(store.clone(), &baseline.manifest),
-        None => Err(no_baseline(args, name)),
+        None => Err(no_baseline(wanted, name)),
     }
 }
 
-fn no_baseline(args: &CheckArgs, name: &str) -> CliError {
-    match &args.baseline {
+fn no_baseline(wanted: Option<&str>, name: &str) -> CliError {
+    match wanted {
         Some(wanted) => CliError::new(format!("there is no baseline {wanted}"))
             .hint("`driftcheck baseline list` shows those that are set"),
         None => CliError::new(format!("{name} has no baseline to be compared with")).hint(format!(
-            "approve its present state: `driftcheck scan {}` and `driftcheck baseline set {name}`",
-            args.target
+            "approve its present state: `driftcheck scan`, then `driftcheck baseline set {name}`"
         )),
     }
 }

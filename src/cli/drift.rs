@@ -7,8 +7,9 @@ use super::output::Output;
 use super::subject::Loaded;
 use crate::attribute;
 use crate::compare;
-use crate::model::{DriftReport, Header, Manifest, ManifestSummary, Omission, Severity, Side};
+use crate::model::{CauseKind, DriftReport, Header, Manifest, ManifestSummary, Omission, Severity, Side};
 use crate::policy::{self, Policies, Policy};
+use crate::report::Narrow;
 use std::path::PathBuf;
 
 /// How changes are judged and shown.
@@ -26,12 +27,23 @@ pub(super) struct DriftOptions {
     /// List what is expected, accepted or folded too
     #[arg(long)]
     all: bool,
+    /// Show only what has this cause (the exit code stays); may be repeated
+    #[arg(long, value_name = "CAUSE", value_parser = cause)]
+    cause: Vec<CauseKind>,
+    /// Show only what has no known cause (the exit code stays)
+    #[arg(long)]
+    unexplained: bool,
     #[command(flatten)]
     output: Output,
 }
 
-fn severity(word: &str) -> Result<Severity, String> {
+/// Reads a severity of the command line.
+pub(super) fn severity(word: &str) -> Result<Severity, String> {
     Severity::parse(word).ok_or_else(|| "critical, high, medium, low or info".to_owned())
+}
+
+fn cause(word: &str) -> Result<CauseKind, String> {
+    CauseKind::parse(word).ok_or_else(|| CauseKind::ALL.map(CauseKind::as_str).join(", "))
 }
 
 impl DriftOptions {
@@ -67,11 +79,16 @@ pub(super) fn report(
     let report = judge(before, after, options, policies, context)?;
     let write = options.output.drift_writer()?;
     let view = context.view(options.output.file(), options.all);
+    let exit = Exit::of_report(&report, options.fail_on, options.gaps());
+    let narrow =
+        Narrow { causes: options.cause.clone(), unexplained: options.unexplained, at_least: None };
+    let report = narrow.apply(report);
     context.write(options.output.file(), |out| write(&report, &view, out))?;
-    Ok(Exit::of_report(&report, options.fail_on, options.gaps()))
+    Ok(exit)
 }
 
-fn judge(
+/// Compares, attributes and judges.
+pub(super) fn judge(
     before: &Loaded,
     after: &Loaded,
     options: &DriftOptions,

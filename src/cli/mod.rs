@@ -4,16 +4,23 @@
 //! and resolved second ([`subject`]). Here the rooms of floor 4 meet, and only here is anything
 //! printed.
 
+mod baseline;
 mod check;
 mod compare;
+mod completions;
 mod context;
 mod drift;
 mod error;
 mod exit;
+mod explain;
+mod list;
 mod output;
+mod pins;
 mod progress;
 mod scan;
 mod scanning;
+mod show;
+mod store;
 mod subject;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -78,6 +85,14 @@ enum Command {
     Scan(scan::ScanArgs),
     Check(check::CheckArgs),
     Compare(compare::CompareArgs),
+    Pins(pins::PinsArgs),
+    Baseline(baseline::BaselineArgs),
+    Show(show::ShowArgs),
+    Explain(explain::ExplainArgs),
+    List(list::ListArgs),
+    Store(store::StoreArgs),
+    Completions(completions::CompletionsArgs),
+    Man(completions::ManArgs),
 }
 
 /// Runs the program with the process's own arguments.
@@ -107,6 +122,14 @@ fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Scan(args) => scan::run(&args, context),
         Command::Check(args) => check::run(&args, context),
         Command::Compare(args) => compare::run(&args, context),
+        Command::Pins(args) => pins::run(&args, context),
+        Command::Baseline(args) => baseline::run(&args, context),
+        Command::Show(args) => show::run(&args, context),
+        Command::Explain(args) => explain::run(&args, context),
+        Command::List(args) => list::run(&args, context),
+        Command::Store(args) => store::run(&args, context),
+        Command::Completions(args) => completions::completions(&args, context),
+        Command::Man(args) => completions::man(&args),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `--format` and `--output`, for every command that reports.
 
 use super::error::CliError;
-use crate::report::{DriftFn, REPORTERS, Reporter, ShowFn, find};
+use crate::report::{DriftFn, PinsFn, REPORTERS, Reporter, ShowFn, find};
 use std::path::{Path, PathBuf};
 
 /// Where a report goes and how it is written.
@@ -38,5 +38,10 @@ impl Output {
     /// For `show` and `scan`.
     pub(super) fn show_writer(&self) -> Result<ShowFn, CliError> {
         self.writer(|reporter| reporter.show)
+    }
+
+    /// For `pins`.
+    pub(super) fn pins_writer(&self) -> Result<PinsFn, CliError> {
+        self.writer(|reporter| reporter.pins)
     }
 }

@@ -122,6 +122,11 @@ pub(super) fn scan_apart(
     Ok(Loaded::here(scanned.manifest, Arc::new(spool)))
 }
 
+/// The name under which this host's manifests are stored.
+pub(super) fn host_name() -> Result<String, CliError> {
+    Ok(open(TargetSpec::Host, None, &ScanOptions::default())?.target.name)
+}
+
 /// Whether unchanged times mean unchanged bytes: on a running system, not on media that are
 /// replaced as a whole.
 fn is_live(spec: &TargetSpec, target: &Target) -> bool {

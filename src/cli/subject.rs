@@ -1,19 +1,24 @@
 //! What a person named: a target that is scanned now, a stored manifest, or an exported one.
 
+use super::baseline::read_export;
 use super::context::Context;
 use super::error::CliError;
 use super::scanning::{self, ScanOptions};
 use crate::model::{Header, Manifest, ManifestId, Records, TreeSource};
-use crate::store::{Store, StoreErrorKind};
+use crate::store::{Spool, Store, StoreErrorKind};
 use crate::targets::TargetSpec;
 use std::ffi::OsStr;
-use std::path::Path;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a word of the command line stands for.
 pub(super) enum Subject {
     /// In the store.
     Stored(Arc<Store>, ManifestId),
+    /// A manifest as text.
+    Exported(PathBuf),
     /// To be scanned.
     Target(TargetSpec),
 }
@@ -32,6 +37,9 @@ enum Place {
     Stored(Arc<Store>),
 }
 
+/// How an exported manifest begins, before its version.
+const EXPORT_MAGIC: [u8; 20] = *b"driftcheck-manifest ";
+
 impl Subject {
     /// Decides what a word stands for. A scheme or a slash makes it a target; a bare word is a
     /// stored manifest if the store has it, else what lies at that path.
@@ -49,6 +57,7 @@ impl Subject {
             ))
             .hint(format!("write ./{word} for the one, {word}@1 for the other"))),
             (Some((store, id)), false) => Ok(Self::Stored(store, id)),
+            (None, true) if is_export(path) => Ok(Self::Exported(path.to_owned())),
             (None, true) => Ok(Self::Target(spec)),
             (None, false) => Err(CliError::new(format!(
                 "{word} is neither a stored manifest nor a file or folder"
@@ -66,6 +75,11 @@ impl Subject {
     ) -> Result<Loaded, CliError> {
         match self {
             Self::Stored(store, id) => Loaded::stored(store, &id),
+            Self::Exported(path) => {
+                let spool = Spool::new();
+                let manifest = read_export(&path, &spool)?;
+                Ok(Loaded::here(manifest, Arc::new(spool)))
+            }
             Self::Target(spec) => scanning::scan_apart(&spec, context, options, reference),
         }
     }
@@ -128,4 +142,12 @@ fn find_stored(
         Err(error) if error.kind == StoreErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether a file begins as an exported manifest does.
+fn is_export(path: &Path) -> bool {
+    let mut head = [0; EXPORT_MAGIC.len()];
+    path.is_file()
+        && File::open(path).is_ok_and(|mut file| file.read_exact(&mut head).is_ok())
+        && head == EXPORT_MAGIC
 }

@@ -1,0 +1,107 @@
+//! `driftcheck pins`.
+
+use super::context::Context;
+use super::error::CliError;
+use super::exit::{Exit, Gaps};
+use super::output::Output;
+use crate::model::Severity;
+use crate::pins::{AuditOptions, PinReport, Requirements, audit_paths};
+use crate::report::Pins;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Audit build files for unpinned versions: the CI gate
+///
+/// Reads everything that builds or customises images below the given paths and names each input
+/// that could be another version next week, at the exact word.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  driftcheck pins
+  driftcheck pins images/ --require os-package=exact --format sarif --output pins.sarif")]
+pub(super) struct PinsArgs {
+    /// Files and folders
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    paths: Vec<PathBuf>,
+    /// Require a strength of an ecosystem or a category (`apt=exact`, `default=content`)
+    #[arg(long, value_name = "WHAT=STRENGTH")]
+    require: Vec<String>,
+    /// A policy instead of the `driftcheck.toml` of the repository
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// List everything that is taken from outside, pinned or not
+    #[arg(long)]
+    inventory: bool,
+    /// Read vendored folders too
+    #[arg(long)]
+    include_vendored: bool,
+    /// Read files that .gitignore names too
+    #[arg(long)]
+    include_ignored: bool,
+    /// Exit with 1 from this severity on: critical, high, medium, low, info
+    #[arg(long, value_name = "SEVERITY", default_value = "low", value_parser = super::drift::severity)]
+    fail_on: Severity,
+    /// Judge although files could not be read
+    #[arg(long)]
+    allow_gaps: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) fn run(args: &PinsArgs, context: &Context) -> Result<Exit, CliError> {
+    let write = args.output.pins_writer()?;
+    let options = AuditOptions {
+        requirements: requirements(args)?,
+        include_vendored: args.include_vendored,
+        include_ignored: args.include_ignored,
+    };
+    for path in &args.paths {
+        let look = |error| CliError::because(format!("cannot look at {}", path.display()), error);
+        path.symlink_metadata().map_err(look)?;
+    }
+    let report = audit_paths(&args.paths, &options);
+    let sources = |file: &str| std::fs::read(Path::new(file)).ok().map(Arc::from);
+    let pins = Pins {
+        report: &report,
+        sources: &sources,
+        inventory: args.inventory,
+        edits: &BTreeMap::new(),
+    };
+    let view = context.view(args.output.file(), false);
+    context.write(args.output.file(), |out| write(&pins, &view, out))?;
+    let gaps = if args.allow_gaps { Gaps::Allow } else { Gaps::Refuse };
+    Ok(exit(&report, args.fail_on, gaps))
+}
+
+fn exit(report: &PinReport, fail_on: Severity, gaps: Gaps) -> Exit {
+    if !report.gaps.is_empty() && gaps == Gaps::Refuse {
+        Exit::Unknown
+    } else if report.findings.iter().any(|finding| finding.severity >= fail_on) {
+        Exit::Findings
+    } else {
+        Exit::Clean
+    }
+}
+
+/// The shipped requirements, over them a policy's, over them the command line's.
+fn requirements(args: &PinsArgs) -> Result<Requirements, CliError> {
+    let mut requirements = Requirements::shipped()?;
+    let path = args.policy.clone().or_else(|| {
+        let own = PathBuf::from("driftcheck.toml");
+        own.is_file().then_some(own)
+    });
+    if let Some(path) = path {
+        let place = || format!("the policy {}", path.display());
+        let text = std::fs::read_to_string(&path).map_err(|e| CliError::because(place(), e))?;
+        requirements.add(&text).map_err(|fault| CliError::because(place(), fault))?;
+    }
+    for word in &args.require {
+        let (scope, strength) = word.split_once('=').ok_or_else(|| {
+            CliError::new(format!("--require {word}: no strength")).hint("--require apt=exact")
+        })?;
+        requirements
+            .require(scope, strength)
+            .map_err(|fault| CliError::because(format!("--require {word}"), fault))?;
+    }
+    Ok(requirements)
+}
