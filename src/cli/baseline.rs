@@ -10,7 +10,7 @@ use crate::model::Baseline;
 use crate::report::{Owners, Section, ShowReport};
 use crate::store::{Access, Spool, Store, export_text, import_text};
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::BufReader;
 use std::path::PathBuf;
 use std::sync::Arc;
 

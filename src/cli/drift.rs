@@ -7,7 +7,9 @@ use super::output::Output;
 use super::subject::Loaded;
 use crate::attribute;
 use crate::compare;
-use crate::model::{CauseKind, DriftReport, Header, Manifest, ManifestSummary, Omission, Severity, Side};
+use crate::model::{
+    CauseKind, DriftReport, Header, Manifest, ManifestSummary, Omission, Severity, Side,
+};
 use crate::policy::{self, Policies, Policy};
 use crate::report::Narrow;
 use std::path::PathBuf;

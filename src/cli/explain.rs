@@ -10,7 +10,6 @@ use crate::model::{DriftReport, Subject as Changed, TreePath};
 use crate::pins::RULES;
 use crate::report;
 use crate::store::Access;
-use std::io::Write;
 
 /// What is known about a path, a package or a rule, and why it was judged so
 ///

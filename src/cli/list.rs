@@ -7,7 +7,7 @@ use crate::collect::COLLECTORS;
 use crate::pins::{CARRIERS, RULES};
 use crate::report::{REPORTERS, format};
 use clap::ValueEnum;
-use std::io::{self, Write};
+use std::io;
 
 /// List what there is: targets, collectors, rules, reporters, manifests
 #[derive(Debug, clap::Args)]

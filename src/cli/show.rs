@@ -51,10 +51,9 @@ struct Sections {
 
 pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<Exit, CliError> {
     let write = args.output.show_writer()?;
-    let loaded =
-        Subject::resolve(&args.manifest, context)?.load(context, &args.scan, None)?;
+    let loaded = Subject::resolve(&args.manifest, context)?.load(context, &args.scan, None)?;
     let mut manifest = loaded.manifest()?;
-    let mut rows = Vec::new();
+    let rows;
     let sections = &args.section;
     let section = if let Some(top) = &sections.files {
         let top = TreePath::parse(top.as_bytes());

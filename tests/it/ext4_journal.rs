@@ -3,6 +3,7 @@
 use super::ext4_oracle::{
     Exactness, Image, Mount, cannot_mount, compare, fill_directories, make_image, run, text,
 };
+use crate::support;
 use driftcheck::filesystem::ext4::Ext4;
 use driftcheck::filesystem::resolve::read_node;
 use driftcheck::filesystem::{Filesystem, Node};
@@ -245,15 +246,7 @@ fn partitions(raw: &Path) -> Vec<(u64, u64)> {
 
 /// Opens the root of one of the fixture's images; `None` where it or `qemu-img` is missing.
 pub(super) fn fixture(folder: &Path, name: &str) -> Option<Ext4> {
-    let fixtures = std::env::var_os("DRIFTCHECK_FIXTURES").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures"),
-        PathBuf::from,
-    );
-    let image = fixtures.join("vm").join(name).with_extension("qcow2");
-    if !image.exists() {
-        println!("skipped: there is no {name}.qcow2");
-        return None;
-    }
+    let image = support::fixture(&format!("vm/{name}.qcow2"))?;
     let raw = folder.join(name);
     if let Err(reason) = run("qemu-img", &["convert", "-O", "raw", text(&image), text(&raw)]) {
         println!("skipped: {reason}");
@@ -320,11 +313,7 @@ fn the_fixtures_differ_as_their_truth_says() {
     let Some(golden) = tree("golden") else { return };
     for name in ["web-01", "web-02"] {
         let Some(current) = tree(name) else { return };
-        let fixtures = std::env::var_os("DRIFTCHECK_FIXTURES").map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures"),
-            PathBuf::from,
-        );
-        let truth = fs::read(fixtures.join("vm").join(format!("{name}.truth.json"))).unwrap();
+        let truth = fs::read(support::fixture(&format!("vm/{name}.truth.json")).unwrap()).unwrap();
         let truth: Value = serde_json::from_slice(&truth).unwrap();
         let expected: BTreeMap<&str, (&Value, &Value)> = truth["changes"]
             .as_array()

@@ -1,6 +1,7 @@
 //! rpm databases against what is known of them: three fixtures in the three forms, and a database
 //! that Debian's rpm makes here.
 
+use crate::support::fixture;
 use driftcheck::collect::View;
 use driftcheck::collect::os_release::OsRelease;
 use driftcheck::collect::packages::rpm::{self, Form, Header};
@@ -8,26 +9,14 @@ use driftcheck::filesystem::directory::DirectoryFilesystem;
 use driftcheck::filesystem::memory::MemoryFilesystem;
 use driftcheck::model::{Records, TreePath};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::process::Command;
-
-fn fixture(name: &str) -> Option<PathBuf> {
-    let default = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures");
-    let base = std::env::var_os("DRIFTCHECK_FIXTURES").map_or(default, PathBuf::from);
-    let path = base.join("rpmdb").join(name);
-    if !path.exists() {
-        println!("skipped: no {}", path.display());
-        return None;
-    }
-    Some(path)
-}
 
 fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn check(folder: &str, file: &str, form: Form) {
-    let Some(folder) = fixture(folder) else { return };
+    let Some(folder) = fixture(&format!("rpmdb/{folder}")) else { return };
     let mut packages = Vec::new();
     let mut files = Vec::new();
     let mut database = std::fs::read(folder.join(file)).unwrap();
@@ -92,7 +81,7 @@ fn damaged_databases_do_no_harm() {
     for (folder, file, form) in
         [("ndb-sle15-bci", "Packages.db", Form::Ndb), ("bdb-libuuid", "Packages", Form::BerkeleyDb)]
     {
-        let Some(folder) = fixture(folder) else { return };
+        let Some(folder) = fixture(&format!("rpmdb/{folder}")) else { return };
         let whole = std::fs::read(folder.join(file)).unwrap();
         // A fixed sequence of places and values: the same every time.
         let mut state = 0x2545_f491_u32;

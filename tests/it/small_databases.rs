@@ -1,19 +1,13 @@
 //! The Alpine and Arch fixtures: real databases, one entry of which is damaged.
 
+use crate::support;
 use driftcheck::collect::packages::{apk, pacman};
 use driftcheck::collect::{Collector, View};
 use driftcheck::filesystem::directory::DirectoryFilesystem;
 use driftcheck::model::{Expectation, FileKind, Records, ShippedSource};
-use std::path::PathBuf;
 
 fn collected(fixture: &str, collector: &Collector) -> Option<Records> {
-    let default = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures");
-    let base = std::env::var_os("DRIFTCHECK_FIXTURES").map_or(default, PathBuf::from);
-    let path = base.join(fixture);
-    if !path.exists() {
-        println!("skipped: no {}", path.display());
-        return None;
-    }
+    let path = support::fixture(fixture)?;
     let filesystem = DirectoryFilesystem::open(&path).unwrap();
     let mut records = Records::default();
     (collector.collect)(&View { filesystem: &filesystem, found: &[] }, &mut records);

@@ -1,6 +1,7 @@
 //! Two hosts against the image that they were booted from: compared, folded and judged.
 
 use super::ext4_journal::fixture;
+use crate::support;
 use driftcheck::attribute::{Collapsed, collapse};
 use driftcheck::collect::COLLECTORS;
 use driftcheck::compare::{Side, compare};
@@ -15,7 +16,6 @@ use driftcheck::scan::{Keep, Options, Verify, scan};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
@@ -109,11 +109,7 @@ fn run(name: &str) -> Option<Judged> {
 
 /// Every path of the truth with its kind of change and its attributes, and no other.
 fn assert_is_truth(name: &str, changes: &[driftcheck::model::Change]) {
-    let fixtures = std::env::var_os("DRIFTCHECK_FIXTURES").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures"),
-        PathBuf::from,
-    );
-    let truth = fs::read(fixtures.join("vm").join(format!("{name}.truth.json"))).unwrap();
+    let truth = fs::read(support::fixture(&format!("vm/{name}.truth.json")).unwrap()).unwrap();
     let truth: Value = serde_json::from_slice(&truth).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let mut expected = BTreeMap::new();
