@@ -4,6 +4,7 @@
 //! runs anything, and records; it does not judge, compare or subtract. What it cannot read is a
 //! gap of that part and no more.
 
+pub mod facts;
 pub mod openpgp;
 pub mod os_release;
 pub mod packages;
@@ -51,6 +52,9 @@ pub static COLLECTORS: &[&Collector] = &[
     &packages::flatpak::COLLECTOR,
     &packages::nix::COLLECTOR,
     &packages::homebrew::COLLECTOR,
+    &facts::system::COLLECTOR,
+    &facts::repositories::COLLECTOR,
+    &facts::updates::COLLECTOR,
 ];
 
 #[cfg(test)]

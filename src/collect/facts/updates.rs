@@ -1,0 +1,304 @@
+//! What changes packages by itself, and what keeps them as they are: apt's periodic jobs and
+//! unattended upgrades, dnf-automatic; apt's preferences, dnf's version locks, pacman's ignore list.
+//!
+//! Held packages of dpkg are states of these packages. Formats: apt.conf(5), apt_preferences(5),
+//! dnf-automatic(8), pacman.conf(5).
+
+use super::{fact, ini};
+use crate::collect::packages::{deb822, folded, text};
+use crate::collect::reader::{Reader, below};
+use crate::collect::{Collector, View};
+use crate::model::{Records, Stage, TreePath};
+use std::collections::BTreeMap;
+
+/// Reads update settings and pins.
+pub static COLLECTOR: Collector = Collector {
+    name: "updates",
+    version: 1,
+    summary: "automatic updates, pinned and locked packages",
+    wanted: &[],
+    collect,
+};
+
+/// These files are short.
+const MAX_SIZE: u64 = 1024 * 1024;
+
+/// Blocks within blocks of apt.conf; apt's own go five deep.
+const MAX_DEPTH: usize = 32;
+
+/// Beginnings of the settings that are about updates.
+const APT_SETTINGS: [&str; 2] = ["apt::periodic::", "unattended-upgrade::"];
+
+fn collect(view: &View<'_>, records: &mut Records) {
+    let mut reader = Reader::new(view, records, Stage::Facts, MAX_SIZE);
+    apt_settings(&mut reader);
+    apt_preferences(&mut reader);
+    for path in ["/etc/dnf/automatic.conf", "/usr/share/dnf5/dnf5-plugins/automatic.conf"] {
+        let path = TreePath::parse(path);
+        let Some(bytes) = reader.file(&path) else { continue };
+        for section in ini::parse(&bytes) {
+            // The others say where to report to, with passwords.
+            if matches!(section.name.as_str(), "commands" | "base") {
+                let attributes = section
+                    .values
+                    .iter()
+                    .map(|(key, value)| (key.as_str(), text(value.as_bytes())));
+                let key = format!("dnf-automatic {}", section.name);
+                reader.records.facts.push(fact("automatic-updates", key, attributes, &path));
+            }
+        }
+    }
+    for path in ["/etc/dnf/plugins/versionlock.list", "/etc/yum/pluginconf.d/versionlock.list"] {
+        let path = TreePath::parse(path);
+        let bytes = reader.file(&path).unwrap_or_default();
+        for line in bytes.split(|b| *b == b'\n').map(<[u8]>::trim_ascii) {
+            if !line.is_empty() && !line.starts_with(b"#") {
+                let attributes = [("manager", "dnf".to_owned())];
+                reader.records.facts.push(fact("package-pins", text(line), attributes, &path));
+            }
+        }
+    }
+    let arch = TreePath::parse("/etc/pacman.conf");
+    for section in ini::parse(&reader.file(&arch).unwrap_or_default()) {
+        for word in section.all("IgnorePkg").split_ascii_whitespace() {
+            let attributes = [("manager", "pacman".to_owned())];
+            reader.records.facts.push(fact(
+                "package-pins",
+                text(word.as_bytes()),
+                attributes,
+                &arch,
+            ));
+        }
+    }
+}
+
+/// Settings of all files together, as apt reads them: later ones win, lists grow.
+fn apt_settings(reader: &mut Reader<'_>) {
+    let directory = TreePath::parse("/etc/apt/apt.conf.d");
+    let mut settings: BTreeMap<String, (Vec<String>, TreePath)> = BTreeMap::new();
+    let mut paths: Vec<TreePath> = Vec::new();
+    for (name, _) in reader.list(&directory) {
+        let is_read = name.as_bytes().ends_with(b".conf") || !name.as_bytes().contains(&b'.');
+        if is_read {
+            paths.push(directory.join(&name));
+        }
+    }
+    paths.push(TreePath::parse("/etc/apt/apt.conf"));
+    for path in paths {
+        let Some(bytes) = reader.file(&path) else { continue };
+        for setting in apt_conf(&String::from_utf8_lossy(&bytes)) {
+            let entry = settings.entry(setting.name.to_ascii_lowercase());
+            let (values, evidence) = entry.or_insert_with(|| (Vec::new(), path.clone()));
+            if !setting.is_item {
+                values.clear();
+            }
+            values.push(setting.value);
+            *evidence = path.clone();
+        }
+    }
+    for (name, (values, path)) in settings {
+        if APT_SETTINGS.iter().any(|start| name.starts_with(start)) {
+            let value = values.iter().map(|v| text(v.as_bytes())).collect::<Vec<_>>().join(", ");
+            let one = fact("automatic-updates", name, [("value", value)], &path);
+            reader.records.facts.push(one);
+        }
+    }
+}
+
+/// One value of apt.conf.
+#[derive(Debug, PartialEq, Eq)]
+struct Setting {
+    /// With `::` between its parts.
+    name: String,
+    value: String,
+    /// Whether it is one of a list.
+    is_item: bool,
+}
+
+/// `A::B "v";`, `A { B "v"; C { "item"; }; };`, comments of three kinds.
+fn apt_conf(text: &str) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    let mut scope: Vec<String> = Vec::new();
+    let mut words: Vec<(String, bool)> = Vec::new();
+    for token in tokens(text) {
+        match token {
+            Token::Word(word, is_quoted) => words.push((word, is_quoted)),
+            Token::Open => {
+                let name = words.first().map(|(word, _)| word.clone()).unwrap_or_default();
+                words.clear();
+                if scope.len() >= MAX_DEPTH {
+                    return settings;
+                }
+                scope.push(name);
+            }
+            Token::Close => {
+                scope.pop();
+                words.clear();
+            }
+            Token::End => {
+                let prefix = scope.join("::");
+                let join = |name: &str| match prefix.as_str() {
+                    "" => name.to_owned(),
+                    prefix => format!("{prefix}::{name}"),
+                };
+                match words.as_slice() {
+                    [(value, true)] => settings.push(Setting {
+                        name: prefix.clone(),
+                        value: value.clone(),
+                        is_item: true,
+                    }),
+                    [(name, false), (value, _)] if !name.starts_with('#') => {
+                        let bare = name.strip_suffix("::");
+                        settings.push(Setting {
+                            name: join(bare.unwrap_or(name)),
+                            value: value.clone(),
+                            is_item: bare.is_some(),
+                        });
+                    }
+                    _ => {}
+                }
+                words.clear();
+            }
+        }
+    }
+    settings
+}
+
+enum Token {
+    /// With whether it stood in quotes.
+    Word(String, bool),
+    Open,
+    Close,
+    End,
+}
+
+fn tokens(text: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let after = rest.get(first.len_utf8()..).unwrap_or_default();
+        if rest.starts_with("//") || (first == '#' && !rest.starts_with("#clear")) {
+            rest = rest.find('\n').and_then(|end| rest.get(end..)).unwrap_or_default();
+            continue;
+        }
+        if rest.starts_with("/*") {
+            rest = rest.split_once("*/").map_or("", |(_, rest)| rest);
+            continue;
+        }
+        rest = match first {
+            '{' | '}' | ';' => {
+                tokens.push(match first {
+                    '{' => Token::Open,
+                    '}' => Token::Close,
+                    _ => Token::End,
+                });
+                after
+            }
+            '"' => {
+                let (word, rest) = after.split_once('"').unwrap_or((after, ""));
+                tokens.push(Token::Word(word.to_owned(), true));
+                rest
+            }
+            space if space.is_whitespace() => after,
+            _ => {
+                let is_end = |c: char| c.is_whitespace() || matches!(c, '{' | '}' | ';' | '"');
+                let (word, rest) = rest.split_at(rest.find(is_end).unwrap_or(rest.len()));
+                tokens.push(Token::Word(word.to_owned(), false));
+                rest
+            }
+        };
+    }
+    tokens
+}
+
+fn apt_preferences(reader: &mut Reader<'_>) {
+    let apt = TreePath::parse("/etc/apt");
+    let directory = below(&apt, "preferences.d");
+    let mut paths = vec![below(&apt, "preferences")];
+    for (name, _) in reader.list(&directory) {
+        let is_read = name.as_bytes().ends_with(b".pref") || !name.as_bytes().contains(&b'.');
+        if is_read {
+            paths.push(directory.join(&name));
+        }
+    }
+    for path in paths {
+        let Some(bytes) = reader.file(&path) else { continue };
+        let (stanzas, damages) = deb822::parse(&bytes);
+        for damage in damages {
+            reader.gap(&path, format!("line {}: {}", damage.line, damage.reason));
+        }
+        for stanza in stanzas {
+            let field = |name: &str| stanza.get(name).map(folded).unwrap_or_default();
+            let pin = field("Pin");
+            let packages = field("Package");
+            if packages.is_empty() || pin.is_empty() {
+                continue;
+            }
+            let attributes = [("manager", "apt".to_owned()), ("priority", field("Pin-Priority"))];
+            let key = format!("{packages} {pin}");
+            reader.records.facts.push(fact("package-pins", key, attributes, &path));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filesystem::memory::MemoryFilesystem;
+
+    fn check(path: &str, bytes: &str, expected: &[&str]) {
+        let mut tree = MemoryFilesystem::new();
+        tree.file(path, bytes);
+        let mut records = Records::default();
+        collect(&View { filesystem: &tree, found: &[] }, &mut records);
+        let show = |fact: &crate::model::Fact| {
+            let values: Vec<String> =
+                fact.attributes.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            format!("{} {}: {}", fact.scope, fact.key, values.join("; "))
+        };
+        assert_eq!(records.facts.iter().map(show).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn apt_settings_in_all_forms() {
+        check(
+            "/etc/apt/apt.conf.d/20auto-upgrades",
+            "// c\nAPT::Periodic::Update-Package-Lists \"1\";\n# c\n/* c */\n\
+             APT { Periodic { Unattended-Upgrade \"1\"; }; Other \"x\"; };\n\
+             Unattended-Upgrade::Origins-Pattern { \"a=${x}\"; // \"no\";\n \"b\"; };\n\
+             Unattended-Upgrade::Package-Blacklist:: \"linux\";\n",
+            &[
+                "automatic-updates apt::periodic::unattended-upgrade: value=1",
+                "automatic-updates apt::periodic::update-package-lists: value=1",
+                "automatic-updates unattended-upgrade::origins-pattern: value=a=${x}, b",
+                "automatic-updates unattended-upgrade::package-blacklist: value=linux",
+            ],
+        );
+        check("/etc/apt/apt.conf.d/20auto.dpkg-old", "APT::Periodic::X \"1\";", &[]);
+        check("/etc/apt/apt.conf.d/hostile", &"a{".repeat(100_000), &[]);
+    }
+
+    #[test]
+    fn pins() {
+        check(
+            "/etc/apt/preferences.d/nginx",
+            "Explanation: x\nPackage: nginx*\nPin: version 1.22.*\nPin-Priority: 1001\n",
+            &["package-pins nginx* version 1.22.*: manager=apt; priority=1001"],
+        );
+        check(
+            "/etc/dnf/plugins/versionlock.list",
+            "# c\nkernel-0:5.14.0-1.*\n",
+            &["package-pins kernel-0:5.14.0-1.*: manager=dnf"],
+        );
+        check(
+            "/etc/pacman.conf",
+            "[options]\nIgnorePkg = linux glibc\n",
+            &["package-pins linux: manager=pacman", "package-pins glibc: manager=pacman"],
+        );
+        check(
+            "/etc/dnf/automatic.conf",
+            "[commands]\napply_updates = yes\n[email]\npassword = p\n",
+            &["automatic-updates dnf-automatic commands: apply_updates=yes"],
+        );
+    }
+}
