@@ -3,18 +3,18 @@
 //! The file is for looking at, not a store: nothing reads it back. It is written beside its place
 //! and appears there whole.
 
-use super::records::{certainty_word, subjects_json};
+use super::records::{certainty_word, json, subjects_json};
+use super::walk::each_entry;
 use super::{Store, StoreError, StoreErrorKind};
 use crate::model::path::Escaped;
 use crate::model::{
-    Content, ContentDigest, DirectoryContent, Entry, Fault, Manifest, ManifestId, Timestamp, Tree,
-    TreePath, TreeSource, Xattr,
+    Content, ContentDigest, DirectoryContent, Entry, Manifest, ManifestId, Timestamp, TreePath,
+    TreeSource, Xattr,
 };
 use rusqlite::{Connection, Statement, params};
 use std::collections::BTreeMap;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
 
 const SCHEMA: &str = "
 CREATE TABLE manifests (manifest TEXT PRIMARY KEY, name TEXT, target TEXT, scanned_at TEXT,
@@ -87,41 +87,7 @@ fn write_entries(
     let id = manifest.id().to_string();
     let mut insert =
         to.prepare("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
-    let root = &manifest.header.root;
-    let mut written = 1_u64;
-    write_entry(&mut insert, &id, &TreePath::root(), root)?;
-    let mut open: Vec<(TreePath, Arc<Tree>, usize)> = Vec::new();
-    open.extend(below(TreePath::root(), root, source)?);
-    while let Some((path, tree, next)) = open.last_mut() {
-        let Some(entry) = tree.entries.get(*next) else {
-            open.pop();
-            continue;
-        };
-        *next += 1;
-        let name = entry.name.as_ref();
-        let path = path.join(name.ok_or_else(|| Fault::damaged("an entry without a name"))?);
-        written += 1;
-        // A tree that holds itself would never end.
-        if written > manifest.header.entries {
-            let detail = format!("more entries than the {} of the header", written - 1);
-            return Err(StoreError::new(StoreErrorKind::Damaged, detail));
-        }
-        write_entry(&mut insert, &id, &path, entry)?;
-        let below = below(path, entry, source)?;
-        open.extend(below);
-    }
-    Ok(())
-}
-
-type Open = (TreePath, Arc<Tree>, usize);
-
-fn below(path: TreePath, entry: &Entry, source: &dyn TreeSource) -> Result<Option<Open>, Fault> {
-    match &entry.content {
-        Content::Directory(DirectoryContent::Read { exact, .. }) => {
-            Ok(Some((path, source.tree(exact)?, 0)))
-        }
-        _ => Ok(None),
-    }
+    each_entry(&manifest.header, source, |path, entry| write_entry(&mut insert, &id, path, entry))
 }
 
 fn write_entry(
@@ -179,10 +145,6 @@ fn xattrs_json(xattrs: &[Xattr]) -> String {
     serde_json::to_string(&map).unwrap_or_default()
 }
 
-fn json(map: &BTreeMap<String, String>) -> String {
-    serde_json::to_string(map).unwrap_or_default()
-}
-
 fn write_records(to: &Connection, manifest: &Manifest) -> Result<(), StoreError> {
     let (id, header) = (manifest.id().to_string(), &manifest.header);
     let word = |time: Timestamp| time.to_string();
@@ -221,6 +183,12 @@ fn write_records(to: &Connection, manifest: &Manifest) -> Result<(), StoreError>
         let evidence = one.evidence.as_ref().map(TreePath::to_string);
         insert.execute(params![id, one.scope, one.key, json(&one.attributes), evidence])?;
     }
+    write_events(to, manifest, &id)?;
+    write_paths(to, manifest, &id)
+}
+
+fn write_events(to: &Connection, manifest: &Manifest, id: &str) -> Result<(), StoreError> {
+    let word = |time: Timestamp| time.to_string();
     let mut insert =
         to.prepare("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
     for one in &manifest.records.events {
@@ -239,6 +207,10 @@ fn write_records(to: &Connection, manifest: &Manifest) -> Result<(), StoreError>
             one.text
         ])?;
     }
+    Ok(())
+}
+
+fn write_paths(to: &Connection, manifest: &Manifest, id: &str) -> Result<(), StoreError> {
     let mut insert = to.prepare("INSERT INTO gaps VALUES (?, ?, ?, ?)")?;
     for one in &manifest.records.gaps {
         insert.execute(params![id, one.path.to_string(), one.stage.as_str(), one.reason])?;

@@ -29,6 +29,7 @@ mod testing;
 mod text;
 mod trees;
 mod verify;
+mod walk;
 
 pub use caches::{CacheEntry, Cached, Keep};
 pub use error::{StoreError, StoreErrorKind};

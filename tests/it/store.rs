@@ -176,6 +176,26 @@ fn a_second_manifest_of_the_same_tree_costs_almost_nothing() {
 }
 
 #[test]
+fn a_replaced_cache_takes_the_place_of_the_old_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let spool = Spool::new();
+    let manifest = import_text(&mut text("web-01", 1, 10).as_bytes(), &spool).unwrap();
+    let mut sizes = Vec::new();
+    for round in 0..4_u8 {
+        let mut data = vec![0; 300_000];
+        blake3::Hasher::new().update(&[round]).finalize_xof().fill(&mut data);
+        let cache = CacheEntry { kind: "test", key: b"k", data: &data, keep: Keep::Always };
+        let store = Store::open(&path, Access::Write).unwrap();
+        store.commit(&manifest, &spool, &[cache], None).unwrap();
+        assert_eq!(store.cache("test", b"k").unwrap().unwrap().data, data);
+        drop(store);
+        sizes.push(std::fs::metadata(&path).unwrap().len());
+    }
+    assert!(sizes.iter().all(|size| size - sizes[0] < 20_000), "{sizes:?}");
+}
+
+#[test]
 fn a_full_disk_says_so_and_keeps_what_was_there() {
     let folder = tempfile::tempdir().unwrap();
     let mounted = Command::new("mount")

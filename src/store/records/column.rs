@@ -54,7 +54,7 @@ pub(super) fn optional_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Op
 }
 
 /// Attributes as a JSON object.
-pub(super) fn json(map: &BTreeMap<String, String>) -> String {
+pub(in crate::store) fn json(map: &BTreeMap<String, String>) -> String {
     // Text to text always serialises.
     serde_json::to_string(map).unwrap_or_default()
 }

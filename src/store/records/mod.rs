@@ -5,7 +5,7 @@ mod events;
 mod packages;
 mod paths;
 
-pub(super) use column::timestamp;
+pub(super) use column::{json, timestamp};
 pub(super) use events::{certainty_word, parse_certainty, subjects_json};
 
 use super::{Store, StoreError, StoreErrorKind};

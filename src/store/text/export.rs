@@ -4,9 +4,9 @@ use super::FIRST_LINE;
 use super::records::AsLine;
 use super::token::{Line, time_word};
 use crate::model::{
-    Content, DirectoryContent, Entry, Fault, Manifest, ShippedId, ShippedTree, Tree, TreePath,
-    TreeSource,
+    Content, DirectoryContent, Entry, Manifest, ShippedId, ShippedTree, TreePath, TreeSource,
 };
+use crate::store::walk::each_entry;
 use crate::store::{StoreError, StoreErrorKind};
 use std::io::Write;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub fn export_text(
     let mut to = Lines { out };
     to.header(manifest)?;
     to.line("[entries]")?;
-    to.entries(manifest, source)?;
+    each_entry(&manifest.header, source, |path, entry| to.entry(path, entry))?;
     let records = &manifest.records;
     to.section("[packages]", &records.packages)?;
     to.section("[facts]", &records.facts)?;
@@ -77,34 +77,6 @@ impl Lines<'_> {
         field("entries", header.entries.to_string().as_bytes())?;
         field("bytes", header.bytes.to_string().as_bytes())?;
         header.not_carried.iter().try_for_each(|name| field("not-carried", name.as_bytes()))
-    }
-
-    fn entries(&mut self, manifest: &Manifest, source: &dyn TreeSource) -> Result<(), StoreError> {
-        let root = &manifest.header.root;
-        let mut open: Vec<(TreePath, Arc<Tree>, usize)> = Vec::new();
-        let mut written = 1_u64;
-        self.entry(&TreePath::root(), root)?;
-        open.extend(children(TreePath::root(), root, source)?);
-        while let Some((path, tree, next)) = open.last_mut() {
-            let Some(entry) = tree.entries.get(*next) else {
-                open.pop();
-                continue;
-            };
-            *next += 1;
-            let name = entry.name.as_ref();
-            let name = name.ok_or_else(|| Fault::damaged("an entry without a name"))?;
-            let path = path.join(name);
-            written += 1;
-            // A tree that holds itself would never end.
-            if written > manifest.header.entries {
-                let detail = format!("more entries than the {} of the header", written - 1);
-                return Err(StoreError::new(StoreErrorKind::Damaged, detail));
-            }
-            self.entry(&path, entry)?;
-            let below = children(path, entry, source)?;
-            open.extend(below);
-        }
-        Ok(())
     }
 
     fn entry(&mut self, path: &TreePath, entry: &Entry) -> Result<(), StoreError> {
@@ -187,16 +159,3 @@ impl Lines<'_> {
 /// Deeper than any package's path (`PATH_MAX` allows 2048 names); a tree that holds itself ends
 /// here.
 const DEPTH: usize = 4096;
-
-fn children(
-    path: TreePath,
-    entry: &Entry,
-    source: &dyn TreeSource,
-) -> Result<Option<(TreePath, Arc<Tree>, usize)>, Fault> {
-    match &entry.content {
-        Content::Directory(DirectoryContent::Read { exact, .. }) => {
-            Ok(Some((path, source.tree(exact)?, 0)))
-        }
-        _ => Ok(None),
-    }
-}
