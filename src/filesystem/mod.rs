@@ -11,7 +11,9 @@ pub mod directory;
 pub mod ext4;
 mod index;
 pub mod memory;
+pub mod mounts;
 pub mod overlay;
+pub mod recognise;
 pub mod resolve;
 pub mod tar;
 

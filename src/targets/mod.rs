@@ -8,6 +8,7 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod archive;
+pub mod disk;
 mod oci;
 mod platform;
 mod spec;
@@ -34,6 +35,8 @@ pub struct OpenOptions {
     pub platform: Option<Platform>,
     /// How much a compressed archive or layer may unpack to.
     pub unpack: UnpackLimits,
+    /// How disks are opened and put together.
+    pub disk: disk::DiskOptions,
 }
 
 /// A target that can be scanned.
@@ -82,9 +85,7 @@ pub fn open(spec: &TargetSpec, options: &OpenOptions) -> Result<Target, Fault> {
         TargetSpec::Oci(image) => oci::open_layout(image, options),
         TargetSpec::OciArchive(image) => oci::open_oci_archive(image, options),
         TargetSpec::DockerArchive(image) => oci::open_docker_archive(image, options),
-        TargetSpec::Disk(path) => {
-            Err(Fault::unsupported(format!("{}: disk images", path.display())))
-        }
+        TargetSpec::Disk(path) => disk::open_disk(path, &options.disk),
     }
 }
 

@@ -330,7 +330,7 @@ fn stop_before_the_block_table_is_written(path: &Path) {
         header[4..8].copy_from_slice(&sum);
         file.write_all_at(&header, at).unwrap();
     }
-    file.write_all_at(&[0; 4096], 3 << 20).unwrap();
+    file.write_all_at(&[0; 4096], 2 << 20).unwrap();
 }
 
 /// Reads the first data of a device in pieces; what is asserted is that it ends.

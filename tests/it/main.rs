@@ -12,6 +12,7 @@
 mod archives;
 mod block_oracle;
 mod containers;
+mod disk_target;
 mod dpkg;
 mod ext4_hostile;
 mod ext4_journal;

@@ -1,0 +1,95 @@
+//! `/etc/fstab`: what a system mounts where. Format: fstab(5).
+
+use crate::model::TreePath;
+
+/// More lines than a person or an installer writes.
+const MAX_LINES: usize = 1_000;
+
+/// One line that says something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FstabLine {
+    /// What to mount: `UUID=…`, `LABEL=…`, a device's name.
+    pub(super) source: Vec<u8>,
+    /// Where.
+    pub(super) path: TreePath,
+    /// Its type: `ext4`, `auto`, `swap`, …
+    pub(super) kind: Vec<u8>,
+    options: Vec<u8>,
+}
+
+impl FstabLine {
+    /// The value of an option `name=value`.
+    pub(super) fn option(&self, name: &str) -> Option<&[u8]> {
+        self.options
+            .split(|b| *b == b',')
+            .filter_map(|option| option.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+            .next_back()
+    }
+
+    /// Whether it is there for a flag.
+    pub(super) fn has(&self, flag: &str) -> bool {
+        self.options.split(|b| *b == b',').any(|option| option == flag.as_bytes())
+    }
+}
+
+/// Reads the lines that mount something somewhere, those of upper directories first.
+pub(super) fn parse(bytes: &[u8]) -> Vec<FstabLine> {
+    let mut lines: Vec<FstabLine> =
+        bytes.split(|b| *b == b'\n').take(MAX_LINES).filter_map(parse_line).collect();
+    lines.sort_by_key(|line| line.path.names().count());
+    lines
+}
+
+fn parse_line(line: &[u8]) -> Option<FstabLine> {
+    let mut fields = line.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
+    let source = unescape(fields.next().filter(|field| !field.starts_with(b"#"))?);
+    let path = unescape(fields.next()?);
+    let kind = unescape(fields.next().unwrap_or(b"auto"));
+    let options = unescape(fields.next().unwrap_or_default());
+    path.starts_with(b"/").then(|| FstabLine {
+        source,
+        path: TreePath::parse(&path),
+        kind,
+        options,
+    })
+}
+
+/// `\040` is a space: octal, three digits.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, after)) = rest.split_first() {
+        let octal = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match (first, byte) {
+            (b'\\', Some(byte)) => {
+                out.push(byte);
+                rest = after.get(3..).unwrap_or_default();
+            }
+            _ => {
+                out.push(*first);
+                rest = after;
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_upper_directories_first() {
+        let text = b"# comment\nUUID=a /boot/efi vfat umask=0077 0 1\n\
+            LABEL=x\\040y / btrfs subvol=@,ro 0 0\n/dev/sda2 none swap sw\n\n/dev/vdb /data\n";
+        let shown: Vec<String> = parse(text)
+            .iter()
+            .map(|l| format!("{} {} {}", l.source.escape_ascii(), l.path, l.kind.escape_ascii()))
+            .collect();
+        assert_eq!(shown, ["LABEL=x y / btrfs", "/dev/vdb /data auto", "UUID=a /boot/efi vfat"]);
+        let root = &parse(text)[0];
+        assert_eq!(root.option("subvol"), Some(b"@".as_slice()));
+        assert!(root.has("ro") && !root.has("rw"));
+    }
+}
