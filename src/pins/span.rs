@@ -22,14 +22,21 @@ pub const UNKNOWN: char = '\u{10fffe}';
 pub struct Position {
     /// Line, from 1.
     pub line: usize,
-    /// Column, from 1, in characters (each byte that is no valid UTF-8 counts as one).
+    /// Column, from 1, in characters (in bytes that are no UTF-8, all but those of the form
+    /// `10xxxxxx` count).
     pub column: usize,
 }
 
-/// The line starts of a raw file, so that offsets become positions.
+/// How many bytes lie between two counts of characters in a [`LineIndex`].
+const STRIDE: usize = 1024;
+
+/// The line starts of a raw file, so that offsets become positions. A position costs the same in a
+/// line of a megabyte as in a short one.
 #[derive(Clone, Debug)]
 pub struct LineIndex {
     starts: Vec<usize>,
+    /// How many characters begin before each multiple of [`STRIDE`].
+    counts: Vec<usize>,
 }
 
 impl LineIndex {
@@ -42,7 +49,14 @@ impl LineIndex {
                 starts.push(offset.saturating_add(1));
             }
         }
-        Self { starts }
+        let mut counts = Vec::new();
+        let mut count = 0_usize;
+        for chunk in bytes.chunks(STRIDE) {
+            counts.push(count);
+            count = count.saturating_add(characters(chunk));
+        }
+        counts.push(count);
+        Self { starts, counts }
     }
 
     /// The position of a byte offset in the `bytes` that the index was made of. Offsets past the
@@ -52,13 +66,22 @@ impl LineIndex {
         let offset = offset.min(bytes.len());
         let line = self.starts.partition_point(|start| *start <= offset).max(1);
         let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
-        let before = bytes.get(start..offset).unwrap_or_default();
-        let characters: usize = before
-            .utf8_chunks()
-            .map(|chunk| chunk.valid().chars().count().saturating_add(chunk.invalid().len()))
-            .sum();
-        Position { line, column: characters.saturating_add(1) }
+        let column = self.before(bytes, offset).saturating_sub(self.before(bytes, start));
+        Position { line, column: column.saturating_add(1) }
     }
+
+    /// How many characters begin before an offset.
+    fn before(&self, bytes: &[u8], offset: usize) -> usize {
+        let stride = offset / STRIDE;
+        let known = self.counts.get(stride).copied().unwrap_or(0);
+        let rest = bytes.get(stride.saturating_mul(STRIDE)..offset).unwrap_or_default();
+        known.saturating_add(characters(rest))
+    }
+}
+
+/// Bytes that begin a character: all but the continuation bytes of UTF-8.
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
 }
 
 /// A run of decoded text with one relation to the raw bytes. It reaches to the next segment.

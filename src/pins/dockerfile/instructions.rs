@@ -5,7 +5,11 @@
 //! that whoever reads it says so, and the next line is an instruction again.
 
 use crate::pins::span::{Fragment, FragmentBuilder};
+use std::collections::BTreeMap;
 use std::ops::Range;
+
+/// A longer word is no heredoc's delimiter.
+const MAX_DELIMITER: usize = 128;
 
 /// One instruction.
 #[derive(Clone, Debug)]
@@ -44,6 +48,13 @@ pub(super) fn parse(fragment: &Fragment) -> Parsed {
     let mut escape = '\\';
     let text = fragment.text();
     let lines = lines(text);
+    let mut terminators: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (number, line) in lines.iter().enumerate() {
+        let content = text.get(line.clone()).unwrap_or_default().trim_matches(['\t', '\n', '\r']);
+        if !content.is_empty() && content.len() <= MAX_DELIMITER {
+            terminators.entry(content).or_default().push(number);
+        }
+    }
     let mut index = 0_usize;
     // Directives stand before everything else, comments included.
     while let Some(line) = lines.get(index) {
@@ -60,7 +71,8 @@ pub(super) fn parse(fragment: &Fragment) -> Parsed {
         index = index.saturating_add(1);
     }
     while index < lines.len() {
-        index = instruction(fragment, &lines, index, escape, &mut parsed.instructions);
+        index =
+            instruction(fragment, &lines, &terminators, index, escape, &mut parsed.instructions);
     }
     parsed
 }
@@ -82,6 +94,7 @@ fn directive(line: &str) -> Option<(String, Range<usize>)> {
 fn instruction(
     fragment: &Fragment,
     lines: &[Range<usize>],
+    terminators: &BTreeMap<&str, Vec<usize>>,
     first: usize,
     escape: char,
     found: &mut Vec<Instruction>,
@@ -122,11 +135,12 @@ fn instruction(
     let mut heredocs = Vec::new();
     if ["RUN", "COPY", "ADD"].contains(&inner.as_str()) {
         for (word, tabs) in heredoc_words(body.text()) {
-            let ends = |index: &usize| {
-                let line = content(*index).trim_end_matches(['\n', '\r']);
-                (if tabs { line.trim_start_matches('\t') } else { line }) == word
+            let numbers = terminators.get(word.as_str()).map(Vec::as_slice).unwrap_or_default();
+            let next = numbers.partition_point(|number| *number < index);
+            let mut candidates = numbers.iter().skip(next).copied();
+            let Some(end) = candidates.find(|end| tabs || !content(*end).starts_with('\t')) else {
+                break;
             };
-            let Some(end) = (index..lines.len()).find(ends) else { break };
             let from = lines.get(index).map_or(0, |line| line.start);
             let to = lines.get(end).cloned().unwrap_or_default();
             heredocs.push(Heredoc {

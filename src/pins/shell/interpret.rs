@@ -21,6 +21,13 @@ const MAX_STEPS: usize = 60_000;
 /// Scripts in scripts, functions in functions.
 const MAX_NESTING: usize = 12;
 
+/// Bytes parsed in one audit, the scripts within scripts counted again: honest files need little
+/// more than their own size.
+const MAX_PARSED: usize = 8 * 1024 * 1024;
+
+/// Commands with more words than this are cut off.
+pub(super) const MAX_COMMAND: usize = 20_000;
+
 /// Syntax trees deeper than this are cut off: the walk is recursive.
 const MAX_TREE_DEPTH: usize = 150;
 
@@ -31,6 +38,7 @@ const MAX_LOOP: usize = 512;
 #[derive(Debug)]
 pub(super) struct State {
     steps: usize,
+    unparsed: usize,
     pub(super) nesting: usize,
     calling: Vec<String>,
     called: BTreeSet<String>,
@@ -42,7 +50,15 @@ pub(super) struct State {
 impl State {
     pub(super) fn new() -> Self {
         let (calling, called) = (Vec::new(), BTreeSet::new());
-        Self { steps: MAX_STEPS, nesting: 0, calling, called, complained: false, glued: None }
+        Self {
+            steps: MAX_STEPS,
+            unparsed: MAX_PARSED,
+            nesting: 0,
+            calling,
+            called,
+            complained: false,
+            glued: None,
+        }
     }
 }
 
@@ -68,6 +84,11 @@ pub(super) fn run(
     }
     let masked = parse::without_templates(fragment);
     let fragment = masked.as_ref().unwrap_or(fragment);
+    let Some(left) = state.unparsed.checked_sub(fragment.text().len()) else {
+        audit.gap("a script holds too much of other scripts: the rest was not judged", None);
+        return;
+    };
+    state.unparsed = left;
     let Some(tree) = parse::parse(fragment.text()) else {
         let at = fragment.raw_whole().start;
         audit.gap("a script takes too long to parse", Some(at));

@@ -88,17 +88,17 @@ pub(super) fn without_templates(fragment: &Fragment) -> Option<Fragment> {
 
 /// The next opening of a template expression and its offset.
 fn next_template(text: &str) -> Option<(usize, &'static str)> {
-    ["${{", "{{", "{%", "%{", "<%"]
-        .into_iter()
-        .filter_map(|open| text.find(open).map(|at| (at, open)))
-        .filter(|(at, open)| {
-            // `${x%{y}}` and date formats are no templates: a Terraform directive has a keyword.
-            let after = text.get(at.saturating_add(2)..).unwrap_or_default();
-            let after = after.trim_start_matches(['~', ' ']);
-            *open != "%{"
-                || ["if ", "else", "endif", "for ", "endfor"].iter().any(|k| after.starts_with(k))
-        })
-        .min_by_key(|(at, _)| *at)
+    let openings = text.match_indices(['$', '{', '%', '<']).map(|(at, _)| at);
+    openings.into_iter().find_map(|at| {
+        let rest = text.get(at..)?;
+        let open =
+            ["${{", "{{", "{%", "%{", "<%"].into_iter().find(|open| rest.starts_with(open))?;
+        // `${x%{y}}` and date formats are no templates: a Terraform directive has a keyword.
+        let after = rest.get(2..)?.trim_start_matches(['~', ' ']);
+        let keywords = ["if ", "else", "endif", "for ", "endfor"];
+        let template = open != "%{" || keywords.iter().any(|word| after.starts_with(word));
+        template.then_some((at, open))
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Pipelines and redirects: where a command's output goes and where its input comes from.
 
 use super::call::{Feed, Output, command_name};
-use super::interpret::Interpreter;
+use super::interpret::{Interpreter, MAX_COMMAND};
 use super::words::Word;
 use super::wrappers;
 use crate::pins::environment::MachineFile;
@@ -35,6 +35,12 @@ impl Interpreter<'_, '_> {
         collect(node, Vec::new(), &mut stages, 0);
         let mut names: Vec<Option<Vec<Word>>> = Vec::new();
         for stage in &stages {
+            if stage.node.named_child_count() > MAX_COMMAND {
+                let at = self.fragment.raw_range(stage.node.byte_range()).start;
+                let reason =
+                    format!("a command of more than {MAX_COMMAND} words: the rest was not judged");
+                self.audit.gap(reason, Some(at));
+            }
             names.push(self.words_of(stage.node));
         }
         let mut feed = Feed::Nothing;
@@ -76,7 +82,7 @@ impl Interpreter<'_, '_> {
         let expander = self.expander();
         let mut cursor = node.walk();
         let mut words = Vec::new();
-        for child in node.named_children(&mut cursor) {
+        for child in node.named_children(&mut cursor).take(MAX_COMMAND) {
             match child.kind() {
                 "variable_assignment" | "file_redirect" | "herestring_redirect" | "comment" => {}
                 "command_name" => {
