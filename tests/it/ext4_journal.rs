@@ -1,8 +1,7 @@
 //! Journals that were cut off: ours replayed in memory against the kernel's recovery of a copy.
 
-use super::ext4_oracle::{
-    Exactness, Image, Mount, cannot_mount, compare, fill_directories, make_image, run, text,
-};
+use super::ext4_oracle::make_image;
+use super::oracle::{Exactness, Image, Mount, cannot_mount, compare, fill_directories, run, text};
 use crate::support;
 use driftcheck::filesystem::ext4::Ext4;
 use driftcheck::filesystem::resolve::read_node;
@@ -73,7 +72,7 @@ fn cut_off(image: &Path, copy: &str) -> PathBuf {
 }
 
 fn check(disturb: fn(&Path), options: &str, arguments: &[&str]) {
-    if let Some(reason) = cannot_mount() {
+    if let Some(reason) = cannot_mount("mkfs.ext4") {
         println!("skipped: {reason}");
         return;
     }
@@ -81,7 +80,7 @@ fn check(disturb: fn(&Path), options: &str, arguments: &[&str]) {
     let image = make_image(folder.path(), 24, arguments);
     let at = folder.path().join("mount");
     let copies = {
-        let mount = Mount::new(&image, &at, &format!("rw,commit=1000,{options}")).unwrap();
+        let mount = Mount::new("ext4", &image, &at, &format!("rw,commit=1000,{options}")).unwrap();
         disturb(&mount.0);
         ["ours", "theirs"].map(|name| cut_off(&image, name))
     };
@@ -90,8 +89,8 @@ fn check(disturb: fn(&Path), options: &str, arguments: &[&str]) {
     assert!(said.contains("needs_recovery"), "{said}");
     let ours = Ext4::open(Arc::new(Image::open(&ours))).unwrap();
     // A loop device of a read-only mount cannot be written, and recovery writes.
-    drop(Mount::new(&theirs, &at, "rw").unwrap());
-    let _mount = Mount::new(&theirs, &at, "ro").unwrap();
+    drop(Mount::new("ext4", &theirs, &at, "rw").unwrap());
+    let _mount = Mount::new("ext4", &theirs, &at, "ro").unwrap();
     let count = compare(&ours, &ours.root(), &at, Exactness::Same);
     assert!(count > 60, "{count} entries");
 }
@@ -124,7 +123,7 @@ fn a_log_with_revoked_blocks() {
 
 /// A log that `debugfs` wrote, with the checksums that no kernel makes any more.
 fn check_version_2(features: &str) {
-    if let Some(reason) = cannot_mount() {
+    if let Some(reason) = cannot_mount("mkfs.ext4") {
         println!("skipped: {reason}");
         return;
     }
@@ -145,7 +144,7 @@ fn check_version_2(features: &str) {
     let node = ours.lookup(&ours.root(), b"file").unwrap().unwrap();
     let found = read_node(&ours, &node, 1 << 20).unwrap().unwrap();
     assert_eq!(found, fs::read(&new).unwrap()[..20_000]);
-    drop(Mount::new(&image, &folder.path().join("mount"), "rw").unwrap());
+    drop(Mount::new("ext4", &image, &folder.path().join("mount"), "rw").unwrap());
     let recovered = Ext4::open(Arc::new(Image::open(&image))).unwrap();
     assert_eq!(read_node(&recovered, &node, 1 << 20).unwrap().unwrap(), found);
 }
@@ -179,7 +178,7 @@ fn faults_of_root(image: &Path) -> Vec<String> {
 
 #[test]
 fn an_external_journal_that_is_needed_is_named() {
-    if let Some(reason) = cannot_mount() {
+    if let Some(reason) = cannot_mount("mkfs.ext4") {
         println!("skipped: {reason}");
         return;
     }
@@ -199,7 +198,7 @@ fn an_external_journal_that_is_needed_is_named() {
     let copy = {
         let at = folder.path().join("mount");
         let options = format!("rw,journal_path={}", device.0);
-        let mount = Mount::new(&image, &at, &options).unwrap();
+        let mount = Mount::new("ext4", &image, &at, &options).unwrap();
         fs::write(mount.0.join("file"), b"bytes").unwrap();
         sync(&mount.0);
         cut_off(&image, "copy")
@@ -213,7 +212,7 @@ fn an_external_journal_that_is_needed_is_named() {
 
 #[test]
 fn fast_commits_are_named() {
-    if let Some(reason) = cannot_mount() {
+    if let Some(reason) = cannot_mount("mkfs.ext4") {
         println!("skipped: {reason}");
         return;
     }
@@ -221,7 +220,8 @@ fn fast_commits_are_named() {
     let arguments = ["mkfs.ext4", "-b", "4096", "-O", "fast_commit"];
     let image = make_image(folder.path(), 32, &arguments);
     let copy = {
-        let mount = Mount::new(&image, &folder.path().join("mount"), "rw,commit=1000").unwrap();
+        let mount =
+            Mount::new("ext4", &image, &folder.path().join("mount"), "rw,commit=1000").unwrap();
         fs::write(mount.0.join("first"), b"in the log").unwrap();
         sync(&mount.0);
         let file = File::create(mount.0.join("second")).unwrap();
