@@ -23,6 +23,8 @@ pub const HEAD: usize = 4096;
 /// All kinds of files, in the order in which they are asked.
 pub const CARRIERS: &[Carrier] = &[
     super::dockerfile::CARRIER,
+    super::packer::CARRIER,
+    super::packer::LEGACY,
     super::makefile::CARRIER,
     super::script::POWERSHELL,
     super::script::SHELL,

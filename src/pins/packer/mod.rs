@@ -1,0 +1,221 @@
+//! Carrier: Packer templates, HCL2 and the older JSON, and their variable files.
+//!
+//! What it reads: `required_version` and `required_plugins` (there is no lock file), the image that
+//! every common builder starts from, data sources, ISO files with their checksums, and every
+//! provisioner that runs commands, with the scripts it names. Post-processors are outputs; only
+//! the commands they run are read.
+
+mod builders;
+mod legacy;
+mod plugins;
+mod provisioners;
+
+use super::audit::{Audit, InputId};
+use super::carrier::Carrier;
+use super::environment::Environment;
+use super::hcl::module::inside;
+use super::hcl::syntax::{Body, Expr, Kind};
+use super::hcl::value::Word;
+use super::hcl::{Evaluator, Module, Tool, read_file};
+use super::input::{Input, PinForm};
+use super::repository::SourceFile;
+use super::span::UNKNOWN;
+use super::strength::{Ecosystem, Strength};
+use std::ops::Range;
+
+/// HCL2 templates and variable files.
+pub const CARRIER: Carrier = Carrier {
+    name: "packer",
+    summary: "Packer templates: *.pkr.hcl, *.pkr.json, *.pkrvars.hcl",
+    recognises: |path, _| {
+        [".pkr.hcl", ".pkrvars.hcl", ".pkr.json"].iter().any(|suffix| path.ends_with(suffix))
+    },
+    read,
+};
+
+/// Older JSON templates and variable files.
+pub const LEGACY: Carrier = Carrier {
+    name: "packer-json",
+    summary: "Packer's older JSON templates: *.json with `builders`",
+    recognises: legacy::recognises,
+    read: legacy::read,
+};
+
+/// A template that is being read.
+struct Template<'t, 'a> {
+    audit: &'t mut Audit<'a>,
+    evaluator: Evaluator<'a>,
+}
+
+fn read(file: &SourceFile, audit: &mut Audit<'_>) {
+    let (body, faults) = read_file(file);
+    for fault in faults {
+        audit.gap(fault.reason, Some(fault.at));
+    }
+    let repository = audit.repository();
+    let module = Module::load(repository, file, body.clone(), Tool::Packer);
+    let evaluator = Evaluator::new(repository, module, &file.path);
+    let mut template = Template { audit, evaluator };
+    if file.path.ends_with(".pkrvars.hcl") {
+        template.isos(&body, "");
+        return;
+    }
+    template.body(&body);
+}
+
+impl Template<'_, '_> {
+    fn body(&mut self, body: &Body) {
+        for block in &body.blocks {
+            match block.keyword.as_str() {
+                "packer" => self.packer(block),
+                "source" => self.builder(block.label(0), block.label(1), &block.body),
+                "data" => self.data(block),
+                "build" => self.build(&block.body),
+                _ => {}
+            }
+        }
+    }
+
+    fn build(&mut self, body: &Body) {
+        let mut environment = Environment::default();
+        environment.machine.directory = Some("/".to_owned());
+        for block in &body.blocks {
+            match block.keyword.as_str() {
+                "source" => {
+                    let (kind, name) =
+                        block.label(0).split_once('.').unwrap_or((block.label(0), ""));
+                    let kind = kind.trim_start_matches("source.").to_owned();
+                    self.overridden(&kind, name, &block.body);
+                }
+                "provisioner" | "error-cleanup-provisioner" => {
+                    let range = block.label_range(0);
+                    self.provisioner(block.label(0), &range, &block.body, &mut environment);
+                }
+                "post-processor" => self.post_processor(block.label(0), &block.body),
+                "post-processors" => {
+                    for inner in block.body.blocks("post-processor") {
+                        self.post_processor(inner.label(0), &inner.body);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// An attribute as one word.
+    fn word(&self, body: &Body, name: &str) -> Option<Word> {
+        self.evaluator.word(body.get(name)?)
+    }
+
+    /// An attribute that is there, as one word; what a run makes is an unknown word.
+    fn present(&self, body: &Body, name: &str) -> Option<Word> {
+        let expr = body.get(name)?;
+        if matches!(expr.kind, Kind::Null) {
+            return None;
+        }
+        Some(self.evaluator.word(expr).unwrap_or_else(|| run_time(expr)))
+    }
+
+    /// Hands in an input at a word.
+    fn push(
+        &mut self,
+        ecosystem: Ecosystem,
+        subject: &str,
+        strength: Strength,
+        word: &Word,
+    ) -> InputId {
+        let place = self.audit.place(word.range.clone());
+        let mut input = Input::new(ecosystem, &shown(subject), strength, place);
+        input.requested = shown(&word.text);
+        input.origin.clone_from(&word.origin);
+        if word.verbatim {
+            input.form = Some(PinForm {
+                start_byte: word.range.start,
+                end_byte: word.range.end,
+                template: "{version}".to_owned(),
+            });
+        }
+        self.audit.push(input)
+    }
+
+    /// Hands in an input without a version at a range.
+    fn push_bare(&mut self, ecosystem: Ecosystem, subject: &str, range: &Range<usize>) -> InputId {
+        let place = self.audit.place(range.clone());
+        self.audit.push(Input::new(ecosystem, &shown(subject), Strength::None, place))
+    }
+
+    fn note(&mut self, id: InputId, note: &str) {
+        if let Some(input) = self.audit.input_mut(id) {
+            input.note = Some(note.to_owned());
+        }
+    }
+}
+
+/// Nested blocks of a name, and attributes whose value is an object or a list of objects.
+fn children(body: &Body, name: &str) -> Vec<Body> {
+    let mut found: Vec<Body> = body.blocks(name).map(|block| block.body.clone()).collect();
+    if found.is_empty()
+        && let Some(value) = body.get(name)
+    {
+        match &value.kind {
+            Kind::List(values) => found.extend(values.iter().filter_map(Expr::as_body)),
+            _ => found.extend(value.as_body()),
+        }
+    }
+    found
+}
+
+/// A word for what only a run knows.
+fn run_time(expr: &Expr) -> Word {
+    Word { text: UNKNOWN.to_string(), range: inside(expr), origin: None, verbatim: false }
+}
+
+fn shown(text: &str) -> String {
+    text.replace(UNKNOWN, "…")
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use crate::pins::walk::audit_source;
+    use crate::pins::{Repository, SourceFile, carrier};
+
+    /// Each input as `subject@requested:strength|the raw word`, in the order of the file.
+    pub(in crate::pins) fn inputs(path: &str, text: &str, others: &[(&str, &str)]) -> Vec<String> {
+        let files = others.iter().map(|(path, text)| (*path, text.as_bytes()));
+        let files: Vec<(&str, &[u8])> =
+            files.chain(std::iter::once((path, text.as_bytes()))).collect();
+        let repository = Repository::of_files(files.clone());
+        let carrier = carrier::carrier_of(path, text.as_bytes()).unwrap();
+        let file = SourceFile::new(path, text.as_bytes());
+        let collected = audit_source(&file, carrier, &repository);
+        assert!(collected.gaps.is_empty(), "{:?}", collected.gaps);
+        let mut found: Vec<_> = collected.inputs.iter().collect();
+        found.sort_by_key(|input| (input.place.file.clone(), input.place.start_byte));
+        found
+            .iter()
+            .map(|input| {
+                let source = files.iter().find(|(path, _)| **path == *input.place.file).unwrap().1;
+                let word = source.get(input.place.range()).unwrap();
+                format!(
+                    "{}@{}:{}|{}",
+                    input.subject,
+                    input.requested,
+                    input.held(),
+                    String::from_utf8_lossy(word)
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_kind_of_file_is_recognised() {
+        let check = |path: &str, head: &str, expected: Option<&str>| {
+            let found = carrier::carrier_of(path, head.as_bytes()).map(|carrier| carrier.name);
+            assert_eq!(found, expected, "{path}");
+        };
+        check("a.pkr.hcl", "", Some("packer"));
+        check("x.auto.pkrvars.hcl", "", Some("packer"));
+        check("t.json", "{\"builders\": []}", Some("packer-json"));
+        check("package.json", "{\"name\": 1}", None);
+    }
+}
