@@ -24,7 +24,9 @@ pub fn signer(bytes: &[u8]) -> Option<String> {
 /// Fingerprints of the primary keys in a key file, upper case; binary or in ASCII armour.
 #[must_use]
 pub fn fingerprints(bytes: &[u8]) -> Vec<String> {
-    let armours = armoured(bytes);
+    // Every packet starts with the highest bit set, and no text does.
+    let is_binary = bytes.first().is_some_and(|first| first & 0x80 != 0);
+    let armours = if is_binary { Vec::new() } else { armoured(bytes) };
     let blocks: Vec<&[u8]> =
         if armours.is_empty() { vec![bytes] } else { armours.iter().map(Vec::as_slice).collect() };
     let keys = blocks.into_iter().flat_map(packets).filter(|packet| packet.kind == PUBLIC_KEY);
