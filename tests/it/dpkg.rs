@@ -1,9 +1,12 @@
 //! Debian's package database against dpkg-query and the kernel's path resolution, on this host.
 
+use super::ext4_journal::fixture;
 use driftcheck::collect::View;
 use driftcheck::collect::packages::dpkg;
+use driftcheck::filesystem::Filesystem;
 use driftcheck::filesystem::directory::DirectoryFilesystem;
-use driftcheck::model::Records;
+use driftcheck::filesystem::resolve::read_file;
+use driftcheck::model::{Records, TreePath};
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -11,9 +14,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn host() -> Records {
-    let filesystem = DirectoryFilesystem::open(Path::new("/")).unwrap();
+    collected(&DirectoryFilesystem::open(Path::new("/")).unwrap())
+}
+
+fn collected(filesystem: &dyn Filesystem) -> Records {
     let mut records = Records::default();
-    (dpkg::COLLECTOR.collect)(&View { filesystem: &filesystem, found: &[] }, &mut records);
+    (dpkg::COLLECTOR.collect)(&View { filesystem, found: &[] }, &mut records);
     records
 }
 
@@ -62,6 +68,31 @@ fn packages_are_those_of_dpkg_query() {
     }
     seen.sort();
     assert_eq!(seen, expected);
+}
+
+#[test]
+fn packages_of_a_disk_image_are_those_of_dpkg_query() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(image) = fixture(folder.path(), "golden") else { return };
+    let status = TreePath::parse("/var/lib/dpkg/status");
+    let status = read_file(&image, &status, 1 << 30).unwrap().unwrap();
+    std::fs::write(folder.path().join("status"), status).unwrap();
+    let database = format!("--admindir={}", folder.path().display());
+    let format = "${Package} ${Architecture} ${Version} ${db:Status-Status}\n";
+    let Some(expected) = query(&[&database, "-W", "-f", format]) else { return };
+    let records = collected(&image);
+    assert_eq!(records.gaps, []);
+    let seen: BTreeSet<String> = records
+        .packages
+        .iter()
+        .map(|package| {
+            let architecture = package.key.architecture.as_deref().unwrap_or_default();
+            format!("{} {architecture} {} {}", package.key.name, package.version, package.state)
+        })
+        .collect();
+    let expected = String::from_utf8(expected).unwrap();
+    assert_eq!(seen, expected.lines().map(str::to_owned).collect());
+    assert!(!records.claims.is_empty());
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use crate::support;
 use driftcheck::collect::packages::{apk, pacman};
-use driftcheck::collect::{Collector, View};
+use driftcheck::collect::{COLLECTORS, Collector, View};
 use driftcheck::filesystem::directory::DirectoryFilesystem;
+use driftcheck::filesystem::memory::MemoryFilesystem;
 use driftcheck::model::{Expectation, FileKind, Records, ShippedSource};
 
 fn collected(fixture: &str, collector: &Collector) -> Option<Records> {
@@ -52,4 +53,48 @@ fn arch() {
     assert_eq!(link.target.as_deref(), Some(b"libgmp.so.10.4.1".as_slice()));
     let configuration = expectation(&records, "/etc/fuzzy.conf");
     assert_eq!(configuration.source, ShippedSource::Configuration);
+}
+
+#[test]
+fn damaged_databases_do_no_harm() {
+    let apk = "P:a\nV:1\nF:etc\nM:0:0:755\nR:x\na:0:0:777\nZ:Q11Q7hNe8QpDS531guqCdrXBzoA/o=\n\n";
+    let dpkg = "Package: a\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n\
+        Conffiles:\n /etc/x d41d8cd98f00b204e9800998ecf8427e obsolete\n\n";
+    let list = "/.\n/etc\n/etc/x\n/usr\n/usr/../x\n";
+    // A fixed sequence of places and values: the same every time.
+    let mut state = 0x1234_5678_u32;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        usize::try_from(state).unwrap()
+    };
+    for _ in 0..200 {
+        let mut damage = |text: &str| {
+            let mut bytes = text.repeat(3).into_bytes();
+            for _ in 0..next() % 12 {
+                let at = next() % bytes.len();
+                bytes[at] = next().to_le_bytes()[0];
+            }
+            bytes
+        };
+        let mut tree = MemoryFilesystem::new();
+        tree.file("/lib/apk/db/installed", damage(apk))
+            .file("/var/lib/dpkg/status", damage(dpkg))
+            .file("/var/lib/dpkg/info/a.list", damage(list))
+            .file("/var/lib/dpkg/info/a.md5sums", damage("d41d8cd98f00b204e9800998ecf8427e  x\n"))
+            .file("/var/lib/dpkg/diversions", damage("/a\n/b\n:\n"))
+            .file("/var/lib/dpkg/statoverride", damage("root root 755 /x\n"))
+            .file("/var/lib/dpkg/alternatives/x", damage("auto\n/x\n\n/y\n1\n\n"))
+            .file("/var/lib/pacman/local/a-1/desc", damage("%NAME%\na\n\n%VERSION%\n1\n\n"))
+            .file("/var/lib/pacman/local/a-1/files", damage("%FILES%\nusr/\n\n"))
+            .file("/var/db/pkg/a/b-1/CONTENTS", damage("obj /x 0 1\nsym /a -> b 2\n"))
+            .file("/usr/lib/opkg/status", damage(dpkg))
+            .file("/etc/apt/apt.conf.d/a", damage("A { B \"c\"; };\n"))
+            .file("/etc/apt/sources.list", damage("deb [a=b] http://x y z\n"));
+        let view = View { filesystem: &tree, found: &[] };
+        for collector in COLLECTORS {
+            (collector.collect)(&view, &mut Records::default());
+        }
+    }
 }
