@@ -31,6 +31,10 @@ const VENDORED: &[&str] = &[
     "venv",
 ];
 
+/// Syntax trees are walked recursively, to a bounded depth that wants more than a thread's usual
+/// two megabytes in a build without optimisation.
+const STACK: usize = 16 * 1024 * 1024;
+
 /// What to read.
 #[derive(Clone, Debug, Default)]
 pub struct AuditOptions {
@@ -51,8 +55,11 @@ pub fn audit_paths(roots: &[PathBuf], options: &AuditOptions) -> PinReport {
         let (base, files, gaps) = files_below(root, options);
         collected.gaps.extend(gaps);
         let repository = Repository::at(base.clone());
-        let answers: Vec<Option<Collected>> =
-            files.par_iter().map(|path| audit_file(&base, path, &repository)).collect();
+        let work = || -> Vec<Option<Collected>> {
+            files.par_iter().map(|path| audit_file(&base, path, &repository)).collect()
+        };
+        let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK).build();
+        let answers = pool.map_or_else(|_| work(), |pool| pool.install(work));
         let prefix = shown_prefix(&base);
         seen = seen.saturating_add(files.len());
         for mut answer in answers.into_iter().flatten() {

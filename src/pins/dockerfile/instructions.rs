@@ -111,10 +111,8 @@ fn instruction(
     }
     let lead = start.len().saturating_sub(start.trim_start().len());
     let at = line.start.saturating_add(lead);
-    let keyword: String = start.trim_start().chars().take_while(|c| !c.is_whitespace()).collect();
     let mut builder = FragmentBuilder::default();
-    let mut open =
-        append(fragment, at.saturating_add(keyword.len())..line.end, escape, &mut builder);
+    let mut open = append(fragment, at..line.end, escape, &mut builder);
     while open && index < lines.len() {
         let next = content(index);
         let range = lines.get(index).cloned().unwrap_or_default();
@@ -124,8 +122,10 @@ fn instruction(
             open = append(fragment, range, escape, &mut builder);
         }
     }
-    let body = builder.finish();
-    let keyword = keyword.to_ascii_uppercase();
+    let logical = builder.finish();
+    let first_word: String = logical.text().chars().take_while(|c| !c.is_whitespace()).collect();
+    let body = logical.slice(first_word.len()..logical.text().len());
+    let keyword = first_word.to_ascii_uppercase();
     let inner = match keyword.as_str() {
         "ONBUILD" => {
             body.text().trim_start().split(' ').next().unwrap_or_default().to_ascii_uppercase()
@@ -231,6 +231,7 @@ mod tests {
             &[("RUN", " a  b"), ("RUN", " c\\"), ("RUN", " d")],
         );
         check("RUN a \\", &[("RUN", " a ")]);
+        check("F\\\nROM x", &[("FROM", " x")]);
     }
 
     #[test]

@@ -161,6 +161,7 @@ impl Interpreter<'_, '_> {
             }
             "docker" | "podman" | "nerdctl" | "buildah" | "crictl" | "ctr" | "skopeo"
             | "kubectl" | "oc" | "docker-compose" => self.containers(name, words, output),
+            "aws" | "gsutil" | "gcloud" => fetch::object_store(self, words, output),
             "git" => self.git(words),
             "hg" => self.mercurial(words),
             "sed" | "perl" | "awk" => self.snapshot_in(words),

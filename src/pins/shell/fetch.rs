@@ -221,7 +221,8 @@ pub(super) fn download(
     destination: &Output,
 ) -> Option<InputId> {
     let text = url.text().to_owned();
-    if matches!(destination, Output::Terminal | Output::Captured) || is_inside(&text) {
+    let nowhere = matches!(destination, Output::Terminal | Output::Captured);
+    if nowhere || text.is_empty() || is_inside(&text) {
         return None;
     }
     let mut package = Package::new(Ecosystem::Download, url, &text, "");
@@ -273,6 +274,31 @@ fn is_inside(url: &str) -> bool {
         || url.starts_with("file:")
         || url.starts_with("unix:")
         || name.starts_with("[::1]")
+}
+
+/// Objects of a cloud's store: `aws s3 cp`, `aws s3api get-object`, `gsutil cp`.
+pub(super) fn object_store(shell: &mut Interpreter<'_, '_>, words: &[Word], output: &Output) {
+    let valued =
+        &["--bucket", "--key", "--region", "--profile", "--endpoint-url", "--range", "-o", "-u"];
+    let arguments = Arguments::parse(words.get(1..).unwrap_or_default(), valued, Dashes::Whole);
+    let url = arguments
+        .operands
+        .iter()
+        .find(|word| ["s3://", "gs://"].iter().any(|scheme| word.text().starts_with(scheme)));
+    let key = arguments
+        .value(&["--key"])
+        .filter(|_| arguments.operands.iter().any(|word| word.text() == "get-object"));
+    let Some(url) = url.or(key).cloned() else { return };
+    let Some(target) = arguments.operands.last().filter(|last| last.range() != url.range()) else {
+        return;
+    };
+    let destination = match target.text() {
+        "-" => output.clone(),
+        "." | "./" => Output::Saved(file_name(url.text()).to_owned()),
+        remote if remote.contains("://") => return,
+        file => Output::Saved(file.to_owned()),
+    };
+    download(shell, &url, &destination);
 }
 
 impl Interpreter<'_, '_> {

@@ -2,7 +2,7 @@
 
 use super::interpret::Interpreter;
 use super::managers::Invocation;
-use super::package::{Package, is_local, is_url};
+use super::package::{Package, is_local, is_url, may_hold_version};
 use super::words::Word;
 use crate::pins::classify;
 use crate::pins::span::UNKNOWN;
@@ -66,7 +66,7 @@ pub(super) fn apt(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) 
         let name = name.trim_end_matches('+');
         let form = format!("{name}={{version}}");
         let mut package = Package::new(Ecosystem::Apt, word, name, &version).form(form);
-        if text.contains(UNKNOWN) && !text.contains('=') {
+        if may_hold_version(text) && !text.contains('=') {
             // The variable may bring a version along.
             package.strength = Strength::Unknown;
         } else if by_release {
@@ -114,7 +114,7 @@ fn rpm(shell: &mut Interpreter<'_, '_>, ecosystem: Ecosystem, word: &Word) {
     let arch = text.get(bare.len()..).unwrap_or_default();
     let mut package =
         Package::new(ecosystem, word, name, version).form(format!("{name}-{{version}}{arch}"));
-    if version.is_empty() && text.contains(UNKNOWN) {
+    if version.is_empty() && may_hold_version(text) {
         package.strength = Strength::Unknown;
     }
     shell.package(package);
@@ -185,7 +185,7 @@ pub(super) fn apk(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) 
         let mut package = Package::new(Ecosystem::Apk, word, name, requested).form(form);
         if rest.starts_with('@') {
             package.strength = Strength::None;
-        } else if rest.is_empty() && text.contains(UNKNOWN) {
+        } else if rest.is_empty() && may_hold_version(text) {
             package.strength = Strength::Unknown;
         } else if rest.is_empty() && dashed_version(text).is_some_and(|v| v.contains("-r")) {
             package = package.fake("apk writes versions as name=version");
@@ -224,7 +224,7 @@ pub(super) fn pacman(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_
         let text = word.text();
         let (name, version) = text.split_once('=').unwrap_or((text, ""));
         let mut package = Package::new(Ecosystem::Pacman, word, name, version);
-        if version.is_empty() && text.contains(UNKNOWN) {
+        if version.is_empty() && may_hold_version(text) {
             package.strength = Strength::Unknown;
         } else if version.is_empty() && dashed_version(text).is_some() {
             package = package.fake("pacman installs what the repository has, not name-version");
@@ -295,7 +295,7 @@ pub(super) fn brew(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>)
         let mut package = Package::new(Ecosystem::Brew, word, name, version);
         if !version.is_empty() && package.strength == Strength::Exact {
             package.strength = Strength::Floating;
-        } else if version.is_empty() && text.contains(UNKNOWN) {
+        } else if version.is_empty() && may_hold_version(text) {
             package.strength = Strength::Unknown;
         }
         shell.package(package);
@@ -312,7 +312,7 @@ fn with_version_option(
     let requested = version.map(|word| word.text().to_owned()).unwrap_or_default();
     for word in words {
         let mut package = Package::new(invocation.manager.ecosystem, word, word.text(), &requested);
-        if requested.is_empty() && word.is_unknown() {
+        if requested.is_empty() && may_hold_version(word.text()) {
             package.strength = Strength::Unknown;
         }
         shell.package(package);
@@ -399,7 +399,7 @@ pub(super) fn galaxy(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_
         let mut package = Package::new(Ecosystem::Galaxy, word, name, version);
         if git {
             package.strength = classify::git_ref(version);
-        } else if version.is_empty() && text.contains(UNKNOWN) {
+        } else if version.is_empty() && may_hold_version(text) {
             package.strength = Strength::Unknown;
         }
         shell.package(package.form(format!("{name}{separator}{{version}}")));

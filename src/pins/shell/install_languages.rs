@@ -3,7 +3,7 @@
 use super::install::by_url;
 use super::interpret::Interpreter;
 use super::managers::Invocation;
-use super::package::{Package, is_local, is_url};
+use super::package::{Package, is_local, is_url, may_hold_version};
 use super::python::lock;
 pub(super) use super::python::{conda, pip, pipx, poetry, uv};
 use super::words::Word;
@@ -101,7 +101,7 @@ fn javascript(shell: &mut Interpreter<'_, '_>, word: &Word, prefix: Option<&str>
     let subject = format!("{}{name}", prefix.unwrap_or_default());
     let mut package =
         Package::new(Ecosystem::Npm, word, &subject, version).form(format!("{name}@{{version}}"));
-    if version.is_empty() && text.contains(UNKNOWN) {
+    if version.is_empty() && may_hold_version(text) {
         package.strength = Strength::Unknown;
     }
     shell.package(package);
@@ -135,7 +135,7 @@ pub(super) fn gem(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) 
         if own.is_empty() && name.contains('=') {
             package = package.fake("gem writes versions as name:version or with -v");
             package.name = name.split('=').next().unwrap_or_default().to_owned();
-        } else if requested.is_empty() && text.contains(UNKNOWN) {
+        } else if requested.is_empty() && may_hold_version(text) {
             package.strength = Strength::Unknown;
         }
         shell.package(package);
@@ -209,7 +209,7 @@ pub(super) fn cargo(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>
         let mut package = Package::new(Ecosystem::Cargo, word, name, &requested)
             .held(strength)
             .form(format!("{name}@{{version}}"));
-        if requested.is_empty() && text.contains(UNKNOWN) {
+        if requested.is_empty() && may_hold_version(text) {
             package.strength = Strength::Unknown;
         } else if strength == Strength::Exact
             && !arguments.has(&["--locked"])
@@ -294,7 +294,7 @@ pub(super) fn nuget(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>
             text.split_once('@').or_else(|| text.split_once("::")).unwrap_or((text, ""));
         let requested = if own.is_empty() { requested.clone() } else { own.to_owned() };
         let mut package = Package::new(Ecosystem::Nuget, word, name, &requested);
-        if requested.is_empty() && text.contains(UNKNOWN) {
+        if requested.is_empty() && may_hold_version(text) {
             package.strength = Strength::Unknown;
         }
         shell.package(package);
@@ -345,7 +345,7 @@ fn vendor(shell: &mut Interpreter<'_, '_>, word: &Word, separate: Option<&str>) 
         .form(format!("{name}:{{version}}"));
     if requested.contains('@') || requested.starts_with("dev-") {
         package.strength = Strength::Floating;
-    } else if requested.is_empty() && text.contains(UNKNOWN) {
+    } else if requested.is_empty() && may_hold_version(text) {
         package.strength = Strength::Unknown;
     }
     shell.package(package);

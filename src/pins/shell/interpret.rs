@@ -40,6 +40,8 @@ pub(super) struct State {
     steps: usize,
     unparsed: usize,
     pub(super) nesting: usize,
+    /// Statements within statements, over all nested texts: the walk is recursive.
+    depth: usize,
     calling: Vec<String>,
     called: BTreeSet<String>,
     complained: bool,
@@ -54,6 +56,7 @@ impl State {
             steps: MAX_STEPS,
             unparsed: MAX_PARSED,
             nesting: 0,
+            depth: 0,
             calling,
             called,
             complained: false,
@@ -122,7 +125,9 @@ impl Interpreter<'_, '_> {
     }
 
     pub(super) fn statement(&mut self, node: Node<'_>, output: &Output, depth: usize) {
-        let Some(left) = self.state.steps.checked_sub(1).filter(|_| depth < MAX_TREE_DEPTH) else {
+        let Some(left) =
+            self.state.steps.checked_sub(1).filter(|_| self.state.depth < MAX_TREE_DEPTH)
+        else {
             if !self.state.complained {
                 self.state.complained = true;
                 let at = self.fragment.raw_range(node.byte_range()).start;
@@ -132,7 +137,12 @@ impl Interpreter<'_, '_> {
             return;
         };
         self.state.steps = left;
-        let depth = depth.saturating_add(1);
+        self.state.depth = self.state.depth.saturating_add(1);
+        self.one_statement(node, output, depth.saturating_add(1));
+        self.state.depth = self.state.depth.saturating_sub(1);
+    }
+
+    fn one_statement(&mut self, node: Node<'_>, output: &Output, depth: usize) {
         match node.kind() {
             "command" | "pipeline" | "redirected_statement" => self.pipeline(node, output, depth),
             "subshell" => {

@@ -156,6 +156,13 @@ impl Interpreter<'_, '_> {
     }
 }
 
+/// Whether a value from outside may bring the version along: the word ends in it, and what stands
+/// before is a whole name (`curl$V`), not the beginning of one (`linux-headers-$V`).
+pub(super) fn may_hold_version(text: &str) -> bool {
+    text.strip_suffix(UNKNOWN)
+        .is_some_and(|name| name.is_empty() || name.ends_with(|c: char| c.is_alphanumeric()))
+}
+
 /// Whether a word names a file here and not a package from outside.
 pub(super) fn is_local(text: &str) -> bool {
     text.starts_with(['.', '/', '~']) || text.starts_with("file:")

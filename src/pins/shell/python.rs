@@ -3,7 +3,7 @@
 use super::install::by_url;
 use super::interpret::Interpreter;
 use super::managers::Invocation;
-use super::package::{Package, is_local, is_url};
+use super::package::{Package, is_local, is_url, may_hold_version};
 use super::words::Word;
 use crate::pins::classify;
 use crate::pins::input::Credit;
@@ -169,7 +169,7 @@ fn requirement(shell: &mut Interpreter<'_, '_>, word: &Word, hashes: bool) {
             package.fake("the shell takes an unquoted > for a redirect: no version is asked for");
     } else if hashes && version.is_empty() {
         package.strength = Strength::Content;
-    } else if version.is_empty() && text.contains(UNKNOWN) {
+    } else if version.is_empty() && may_hold_version(text) {
         package.strength = Strength::Unknown;
     } else if hashes {
         package = package.credited(Strength::Content, "--require-hashes");
@@ -350,7 +350,7 @@ pub(super) fn conda(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>
         let (name, version) = bare.split_at_checked(at).unwrap_or((bare, ""));
         let mut package = Package::new(Ecosystem::Conda, word, name, version.trim())
             .form(format!("{}={{version}}", text.trim_end_matches(version)));
-        if version.is_empty() && text.contains(UNKNOWN) {
+        if version.is_empty() && may_hold_version(text) {
             package.strength = Strength::Unknown;
         }
         shell.package(package);

@@ -85,7 +85,11 @@ impl Interpreter<'_, '_> {
         }
         let reference = arguments.value(&["-b", "--branch", "--revision"]).cloned();
         let requested = reference.as_ref().map(|word| word.text().to_owned()).unwrap_or_default();
-        let strength = classify::git_ref(&requested);
+        let mut strength = classify::git_ref(&requested);
+        if requested.is_empty() && text.chars().all(|c| c == crate::pins::span::UNKNOWN) {
+            // It may as well be a directory of this machine.
+            strength = Strength::Unknown;
+        }
         let mut package = Package::new(Ecosystem::Git, url, &text, &requested).held(strength);
         if classify::is_short_hash(&requested) {
             package.note = Some("an abbreviated hash can become ambiguous".to_owned());
