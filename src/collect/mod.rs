@@ -52,6 +52,7 @@ pub static COLLECTORS: &[&Collector] = &[
     &packages::flatpak::COLLECTOR,
     &packages::nix::COLLECTOR,
     &packages::homebrew::COLLECTOR,
+    &facts::accounts::COLLECTOR,
     &facts::system::COLLECTOR,
     &facts::repositories::COLLECTOR,
     &facts::updates::COLLECTOR,
