@@ -102,7 +102,7 @@ fn ring(device: &dyn BlockDevice, start: u64, size: u64) -> Result<Option<Vec<u8
 }
 
 /// CRC-32 with LVM's own start value and no final inversion.
-fn crc(bytes: &[u8]) -> u32 {
+pub(super) fn crc(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
     bytes.iter().fold(0xf597_a6cf, |crc: u32, byte| (0..8).fold(crc ^ u32::from(*byte), step))
 }

@@ -50,7 +50,13 @@ pub(super) fn logical_volumes(
         match text.and_then(|text| text.map(|text| config::parse(&text)).transpose()) {
             Ok(Some(config)) => {
                 for (name, group) in config.members() {
-                    let Some(id) = group.text("id") else { continue };
+                    let Some(id) = group.text("id") else {
+                        // Beside the group there are plain values: who wrote it, when.
+                        if matches!(group, Value::Section(_)) {
+                            faults.push(Fault::damaged(format!("volume group {name}: no id")));
+                        }
+                        continue;
+                    };
                     let sequence = group.number("seqno").unwrap_or(0);
                     if groups.get(id).is_none_or(|(newest, ..)| *newest < sequence) {
                         groups.insert(id.to_owned(), (sequence, name.clone(), group.clone()));
@@ -184,5 +190,106 @@ fn stripes(
             Ok(Source::Striped { stripes, size: size.saturating_mul(SECTOR) })
         }
         _ => Err(Fault::damaged("a segment without stripes")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Random, read_some};
+    use super::super::{MemoryDevice, volumes};
+    use super::*;
+
+    const TEXT: &str = r#"vg {
+        id = "group" seqno = 2 extent_size = 8
+        physical_volumes { pv0 { id = "aaaa-aaaaaaaaaaaaaaaaaaaaaaaaaaaa" pe_start = 128 }
+                           pv1 { id = "bbbb" pe_start = 128 } }
+        logical_volumes {
+            root { id = "root" status = ["READ", "VISIBLE"] segment_count = 2
+                segment2 { start_extent = 1 extent_count = 1 type = "striped" stripes = ["pv0", 0] }
+                segment1 { start_extent = 0 extent_count = 1 type = "striped" stripes = ["pv0", 2] } }
+            far { status = ["VISIBLE"]
+                segment1 { start_extent = 0 extent_count = 1 type = "striped" stripes = ["pv1", 0] } }
+            thin { status = ["VISIBLE"]
+                segment1 { start_extent = 0 extent_count = 1 type = "thin" } }
+            hidden { status = ["READ"]
+                segment1 { start_extent = 0 extent_count = 1 type = "raid1" } }
+            cow { status = ["VISIBLE"]
+                segment1 { start_extent = 0 extent_count = 1 type = "striped" stripes = ["pv0", 1] } }
+            snapshot0 { status = ["READ"]
+                segment1 { start_extent = 0 extent_count = 1 type = "snapshot" cow_store = "cow" } }
+        } }"#;
+
+    /// A physical volume whose metadata goes over the end of its ring.
+    fn sample() -> Vec<u8> {
+        let mut disk = vec![0; 80 << 10];
+        let mut put = |at: usize, bytes: &[u8]| disk[at..at + bytes.len()].copy_from_slice(bytes);
+        let (ring, size) = (4096, 8192);
+        let offset = size - 100;
+        put(ring + offset, &TEXT.as_bytes()[..100]);
+        put(ring + 512, &TEXT.as_bytes()[100..]);
+        put(ring + 4, b" LVM2 x[5A%r0N*>");
+        for (at, value) in [(24, ring), (32, size), (40, offset), (48, TEXT.len())] {
+            put(ring + at, &u64::try_from(value).unwrap().to_le_bytes());
+        }
+        put(ring + 56, &label::crc(TEXT.as_bytes()).to_le_bytes());
+        put(512, b"LABELONE");
+        put(512 + 20, &32_u32.to_le_bytes());
+        put(512 + 24, b"LVM2 001");
+        put(512 + 32, &[b'a'; 32]);
+        // Data areas: one. Metadata areas: one.
+        for (at, value) in [(72, 64 << 10), (104, ring), (112, size)] {
+            put(512 + at, &u64::try_from(value).unwrap().to_le_bytes());
+        }
+        for extent in 0..4 {
+            disk[(64 << 10) + extent * 4096..][..4096].fill(u8::try_from(extent).unwrap());
+        }
+        let sum = label::crc(&disk[ring + 4..ring + 512]).to_le_bytes();
+        disk[ring..ring + 4].copy_from_slice(&sum);
+        let sum = label::crc(&disk[512 + 20..1024]).to_le_bytes();
+        disk[512 + 16..512 + 20].copy_from_slice(&sum);
+        disk
+    }
+
+    #[test]
+    fn volumes_are_put_together_and_the_rest_is_named() {
+        let device: Arc<dyn BlockDevice> = Arc::new(MemoryDevice::new(sample()));
+        let found = volumes(&device);
+        let names: Vec<&str> = found.parts.iter().map(|part| part.name.as_str()).collect();
+        assert_eq!(names, ["vg/root"]);
+        let bytes = read_vec(found.parts[0].device.as_ref(), 0, 8192).unwrap();
+        assert_eq!((bytes[0], bytes[4096]), (2, 0));
+        let faults: Vec<String> = found.faults.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            faults,
+            [
+                "logical volume vg/far: the physical volume pv1 (bbbb) is not on this disk",
+                "logical volume vg/thin: segments of type thin",
+                "logical volume vg/cow: a snapshot volume",
+            ]
+        );
+    }
+
+    #[test]
+    fn damage_ends() {
+        let sample = sample();
+        let mut random = Random(3);
+        for round in 0..600 {
+            let mut disk = sample.clone();
+            // The text, with checksums that fit, and everything before it without.
+            let (from, to) = if round % 2 == 0 { (4608, 4608 + TEXT.len()) } else { (512, 4700) };
+            for _ in 0..4 {
+                disk[from + random.below(to - from)] = u8::try_from(random.below(128)).unwrap();
+            }
+            if round % 2 == 0 {
+                let text =
+                    [&disk[4096 + 8092..4096 + 8192], &disk[4608..4508 + TEXT.len()]].concat();
+                disk[4096 + 56..4096 + 60].copy_from_slice(&label::crc(&text).to_le_bytes());
+                let sum = label::crc(&disk[4100..4608]).to_le_bytes();
+                disk[4096..4100].copy_from_slice(&sum);
+            }
+            let device: Arc<dyn BlockDevice> = Arc::new(MemoryDevice::new(disk));
+            let found = volumes(&device);
+            found.parts.iter().for_each(|part| read_some(part.device.as_ref()));
+        }
     }
 }

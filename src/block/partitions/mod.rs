@@ -167,4 +167,24 @@ mod tests {
         damaged[end] = 0;
         assert_eq!(shown(&damaged), "GPT: no header at sector 1");
     }
+
+    #[test]
+    fn damage_ends() {
+        let mut random = super::super::testing::Random(11);
+        let mut chained = vec![0; 512 * 64];
+        record(&mut chained, 0, &[(0x83, 1, 8), (0x05, 16, 40)]);
+        record(&mut chained, 16 * 512, &[(0x83, 1, 8), (0x05, 16, 16)]);
+        record(&mut chained, 32 * 512, &[(0x82, 1, 4), (0x05, 8, 8)]);
+        for disk in [gpt(512), chained] {
+            for _ in 0..500 {
+                let mut damaged = disk.clone();
+                for _ in 0..4 {
+                    let at = random.below(4) * 512 + random.below(17 * 512);
+                    damaged[at.min(disk.len() - 1)] = u8::try_from(random.below(256)).unwrap();
+                }
+                damaged.truncate(512 + random.below(disk.len() * 2));
+                shown(&damaged);
+            }
+        }
+    }
 }
