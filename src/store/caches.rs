@@ -44,7 +44,10 @@ impl Store {
     pub fn cache(&self, kind: &str, key: &[u8]) -> Result<Option<Cached>, StoreError> {
         let found: Option<(Option<Vec<u8>>, Vec<u8>)> = self
             .lock()
-            .prepare_cached("SELECT manifest, data FROM caches WHERE kind = ? AND key = ?")?
+            .prepare_cached(
+                "SELECT manifest, data FROM caches JOIN cache_blobs ON id = blob
+                 WHERE kind = ? AND key = ?",
+            )?
             .query_row(params![kind, key], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let Some((manifest, stored)) = found else { return Ok(None) };
@@ -53,40 +56,49 @@ impl Store {
     }
 }
 
-/// Writes a blob where it differs from what is there.
+/// Remembers a blob in the place of the one before; bytes that are there already are not written
+/// again.
 pub(super) fn write_cache(
     connection: &Connection,
     entry: &CacheEntry<'_>,
     manifest: &ManifestId,
 ) -> Result<(), StoreError> {
     let manifest = (entry.keep == Keep::WithManifest).then_some(manifest.as_bytes());
-    let stored = pack(entry.data);
-    let sum = cache_checksum(entry.kind, entry.key, manifest.map(<[u8; 32]>::as_slice));
-    let values = params![entry.kind, entry.key, manifest, stored, sum];
-    // A large blob that is the same is not written again.
-    let same = connection
-        .prepare_cached(
-            "UPDATE caches SET manifest = ?3, checksum = ?5
-             WHERE kind = ?1 AND key = ?2 AND data = ?4",
-        )?
-        .execute(values)?;
-    if same == 0 {
+    let manifest = manifest.map(<[u8; 32]>::as_slice);
+    let blob = *blake3::hash(entry.data).as_bytes();
+    let is_there = connection
+        .prepare_cached("SELECT 1 FROM cache_blobs WHERE id = ?")?
+        .exists(params![blob])?;
+    if !is_there {
         connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO caches (kind, key, manifest, data, checksum)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?
-            .execute(values)?;
+            .prepare_cached("INSERT INTO cache_blobs (id, data) VALUES (?, ?)")?
+            .execute(params![blob, pack(entry.data)])?;
     }
+    let sum = cache_checksum(entry.kind, entry.key, manifest, &blob);
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO caches (kind, key, manifest, blob, checksum)
+             VALUES (?, ?, ?, ?, ?)",
+        )?
+        .execute(params![entry.kind, entry.key, manifest, blob, sum])?;
+    drop_unnamed_blobs(connection)
+}
+
+/// Drops the bytes that no cache names any more.
+pub(super) fn drop_unnamed_blobs(connection: &Connection) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("DELETE FROM cache_blobs WHERE id NOT IN (SELECT blob FROM caches)")?
+        .execute([])?;
     Ok(())
 }
 
 /// Of what stands beside a blob, which has its own.
-pub(super) fn cache_checksum(kind: &str, key: &[u8], manifest: Option<&[u8]>) -> u32 {
+pub(super) fn cache_checksum(kind: &str, key: &[u8], manifest: Option<&[u8]>, blob: &[u8]) -> u32 {
     let mut out = Writer::default();
     out.bytes(kind.as_bytes());
     out.bytes(key);
     out.option(manifest, Writer::bytes);
+    out.bytes(blob);
     crc32c::crc32c(&out.0)
 }
 

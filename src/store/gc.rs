@@ -1,5 +1,6 @@
 //! Taking away: one manifest, and whatever nothing names any more.
 
+use super::caches::drop_unnamed_blobs;
 use super::manifests::{exists, read_header};
 use super::trees::{Shelf, assemble, fetch, missing};
 use super::{Store, StoreError, StoreErrorKind};
@@ -172,6 +173,7 @@ fn sweep(connection: &Connection, live: &Live) -> Result<BTreeMap<&'static str, 
              AND manifest NOT IN (SELECT id FROM manifests)",
         [],
     )?;
+    drop_unnamed_blobs(connection)?;
     dropped.insert("caches", caches as u64);
     Ok(dropped)
 }

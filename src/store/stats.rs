@@ -4,7 +4,7 @@ use super::{Store, StoreError};
 use std::collections::BTreeMap;
 
 /// Every table that holds something of a manifest, in the order of lists.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     "manifests",
     "baselines",
     "trees",
@@ -20,6 +20,7 @@ const TABLES: [&str; 15] = [
     "omissions",
     "hard_links",
     "caches",
+    "cache_blobs",
 ];
 
 /// Sizes of a store.
@@ -53,7 +54,7 @@ impl Store {
         let mut stats = Stats {
             bytes: number("PRAGMA page_count")?.saturating_mul(page_size),
             free_bytes: number("PRAGMA freelist_count")?.saturating_mul(page_size),
-            cache_bytes: number("SELECT coalesce(sum(length(data)), 0) FROM caches")?,
+            cache_bytes: number("SELECT coalesce(sum(length(data)), 0) FROM cache_blobs")?,
             ..Stats::default()
         };
         for table in ["trees", "chunks", "shipped"] {

@@ -326,16 +326,20 @@ impl<'a> Check<'a> {
 
     fn caches(&mut self) {
         let rows = || -> rusqlite::Result<Vec<(String, bool)>> {
-            let mut statement = self
-                .connection
-                .prepare("SELECT kind, key, manifest, data, checksum FROM caches")?;
+            let mut statement = self.connection.prepare(
+                "SELECT kind, key, manifest, blob, checksum, data
+                     FROM caches LEFT JOIN cache_blobs ON id = blob",
+            )?;
             let row = |row: &rusqlite::Row<'_>| {
                 let kind: String = row.get(0)?;
                 let key: Vec<u8> = row.get(1)?;
                 let manifest: Option<Vec<u8>> = row.get(2)?;
-                let data: Vec<u8> = row.get(3)?;
-                let sum = cache_checksum(&kind, &key, manifest.as_deref());
-                Ok((kind, unpack_bytes(&data).is_ok() && sum == row.get::<_, u32>(4)?))
+                let blob: Vec<u8> = row.get(3)?;
+                let data: Option<Vec<u8>> = row.get(5)?;
+                let data = data.and_then(|data| unpack_bytes(&data).ok());
+                let is_whole = data.is_some_and(|data| *blake3::hash(&data).as_bytes() == *blob);
+                let sum = cache_checksum(&kind, &key, manifest.as_deref(), &blob);
+                Ok((kind, is_whole && sum == row.get::<_, u32>(4)?))
             };
             statement.query_map([], row)?.collect()
         };
@@ -420,6 +424,6 @@ mod tests {
         check("UPDATE manifests SET name = 'web-02'", "manifests");
         check("UPDATE baselines SET name = 'other'", "baselines");
         check("UPDATE caches SET key = x'00'", "caches");
-        check("UPDATE caches SET data = x'0001020304'", "caches");
+        check("UPDATE cache_blobs SET data = x'0001020304'", "caches");
     }
 }

@@ -28,4 +28,5 @@ mod store;
 mod support;
 mod versions;
 mod vm_drift;
+mod vm_images;
 mod xattr;

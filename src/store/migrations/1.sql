@@ -77,11 +77,13 @@ CREATE TABLE baselines (
     checksum INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- What makes the next scan faster; `manifest` is the one without which the entry is void.
+-- What makes the next scan faster; `manifest` is the one without which the entry is void. The
+-- bytes lie apart under their BLAKE3, so that naming another manifest does not write them again.
 CREATE TABLE caches (
-    kind TEXT NOT NULL, key BLOB NOT NULL, manifest BLOB, data BLOB NOT NULL,
+    kind TEXT NOT NULL, key BLOB NOT NULL, manifest BLOB, blob BLOB NOT NULL,
     checksum INTEGER NOT NULL, PRIMARY KEY (kind, key)
-);
+) WITHOUT ROWID;
+CREATE TABLE cache_blobs (id BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 
 -- For people.
 CREATE VIEW manifest AS
