@@ -13,6 +13,7 @@ use crate::collect::packages::text;
 use crate::model::{
     Claim, Expectation, FileKind, PackageKey, ShippedDigest, ShippedSource, TreePath,
 };
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -188,13 +189,29 @@ impl<'a> Digests<'a> {
     }
 
     fn get(&mut self, path: &[u8]) -> Option<[u8; 16]> {
-        let hint = self.sorted.get(self.next).filter(|(next, _)| *next == path);
-        let index = match hint {
-            Some(_) => self.next,
-            None => self.sorted.binary_search_by(|(have, _)| (*have).cmp(path)).ok()?,
+        let index = match self.position(path) {
+            Ok(index) => index,
+            Err(index) => {
+                self.next = index;
+                return None;
+            }
         };
         self.next = index.saturating_add(1);
         self.sorted.get(index).map(|(_, digest)| *digest)
+    }
+
+    /// As a binary search would say it, without one where the neighbours of the expected place
+    /// settle it.
+    fn position(&self, path: &[u8]) -> Result<usize, usize> {
+        let at_next = self.sorted.get(self.next).map(|(have, _)| (*have).cmp(path));
+        let before = self.next.checked_sub(1).and_then(|index| self.sorted.get(index));
+        match at_next {
+            Some(Ordering::Equal) => Ok(self.next),
+            Some(Ordering::Greater) | None if before.is_none_or(|(have, _)| *have < path) => {
+                Err(self.next)
+            }
+            _ => self.sorted.binary_search_by(|(have, _)| (*have).cmp(path)),
+        }
     }
 }
 
@@ -316,5 +333,19 @@ mod tests {
         check(lists, &[], &["/etc/a file conf md5", "/usr/bin/x file md5"]);
         let (digests, damages) = Digests::read(digests.as_bytes());
         assert_eq!((digests.sorted.len(), damages.len()), (2, 1));
+    }
+
+    #[test]
+    fn digests_are_found_in_any_order() {
+        let lines: String =
+            ["b", "d", "f"].iter().map(|path| format!("{DIGEST}  {path}\n")).collect();
+        let (mut digests, _) = Digests::read(lines.as_bytes());
+        let mut check = |path: &str, expected: bool| {
+            assert_eq!(digests.get(path.as_bytes()).is_some(), expected, "{path}");
+        };
+        for path in ["a", "b", "c", "d", "e", "f", "g", "f", "b", "c", "a", "g", "d", "b"] {
+            check(path, ["b", "d", "f"].contains(&path));
+        }
+        assert_eq!(Digests::read(b"").0.get(b"a"), None);
     }
 }
