@@ -4,12 +4,14 @@ use super::context::Context;
 use super::error::CliError;
 use super::progress::Meter;
 use super::subject::Loaded;
+use crate::block::{self, Beside};
 use crate::collect::COLLECTORS;
 use crate::filesystem::directory::inode_of;
-use crate::model::{Header, ManifestId, Records};
+use crate::model::{Header, ManifestId, Records, TreePath};
 use crate::report::Verbosity;
 use crate::scan::{self, Keep, Options, Previous, Scanned, Verify};
 use crate::store::{CacheEntry, Cached, Keep as Lasting, Spool, Store, StoreErrorKind};
+use crate::targets::disk::DiskOptions;
 use crate::targets::{self, OpenOptions, Target, TargetSpec};
 use std::sync::Arc;
 
@@ -26,11 +28,37 @@ pub(super) struct ScanOptions {
     /// Check all files against what their packages shipped, not only what changed
     #[arg(long)]
     pub(super) verify: bool,
+    /// Disk images: the volume with the root (2, vg/root, LABEL=..)
+    #[arg(long, value_name = "VOLUME")]
+    pub(super) partition: Option<String>,
+    /// Disk images: what is mounted where, instead of what fstab says
+    #[arg(long, value_name = "PATH=VOLUME", value_parser = parse_mount)]
+    pub(super) mount: Vec<(TreePath, String)>,
+    /// Disk images: read an internal snapshot, by id or name
+    #[arg(long, value_name = "NAME")]
+    pub(super) snapshot: Option<String>,
+    /// Disk images: open backing files outside of the image's folder
+    #[arg(long)]
+    pub(super) trust_image_paths: bool,
+}
+
+/// Reads `PATH=VOLUME`; a volume may have a `=` of its own (`/home=LABEL=home`).
+fn parse_mount(text: &str) -> Result<(TreePath, String), String> {
+    match text.split_once('=') {
+        Some((path, volume)) if path.starts_with('/') && !volume.is_empty() => {
+            Ok((TreePath::parse(path), volume.to_owned()))
+        }
+        _ => Err("a mount is PATH=VOLUME, like /home=3 or /home=LABEL=home".to_owned()),
+    }
 }
 
 impl ScanOptions {
     fn open(&self, spec: &TargetSpec) -> Result<Target, CliError> {
-        Ok(targets::open(spec, &OpenOptions::default())?)
+        let beside = if self.trust_image_paths { Beside::OrAnywhere } else { Beside::Only };
+        let image = block::OpenOptions { beside, snapshot: self.snapshot.clone(), format: None };
+        let partition = self.partition.clone();
+        let disk = DiskOptions { image, partition, mounts: self.mount.clone() };
+        Ok(targets::open(spec, &OpenOptions { disk, ..OpenOptions::default() })?)
     }
 
     fn verify(&self) -> Verify {
