@@ -26,6 +26,7 @@ pub const CARRIERS: &[Carrier] = &[
     super::packer::CARRIER,
     super::packer::LEGACY,
     super::makefile::CARRIER,
+    super::terraform::CARRIER,
     super::script::POWERSHELL,
     super::script::SHELL,
 ];

@@ -45,6 +45,7 @@ pub mod script;
 pub mod shell;
 pub mod span;
 pub mod strength;
+pub mod terraform;
 pub mod walk;
 
 pub use audit::{Audit, Collected, InputId};

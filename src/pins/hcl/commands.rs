@@ -104,3 +104,9 @@ pub(super) fn is_shell(bytes: &[u8]) -> bool {
     let program = line.split_whitespace().map(|word| word.rsplit('/').next().unwrap_or(word));
     program.into_iter().any(|word| word.trim_start_matches("#!").ends_with("sh"))
 }
+
+/// Whether a text is a script of a shell.
+pub(in crate::pins) fn is_script(text: &str) -> bool {
+    let text = text.trim_start();
+    text.starts_with("#!") && is_shell(text.as_bytes())
+}

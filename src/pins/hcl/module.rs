@@ -16,6 +16,7 @@ const MAX_FILES: usize = 200;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pins) enum Tool {
     Packer,
+    Terraform,
 }
 
 impl Tool {
@@ -23,6 +24,7 @@ impl Tool {
     fn suffixes(self) -> &'static [&'static str] {
         match self {
             Self::Packer => &[".pkr.hcl", ".pkr.json"],
+            Self::Terraform => &[".tf", ".tofu", ".tf.json", ".tofu.json"],
         }
     }
 
@@ -30,6 +32,7 @@ impl Tool {
     fn gives_values(self, name: &str) -> bool {
         match self {
             Self::Packer => name.ends_with(".auto.pkrvars.hcl"),
+            Self::Terraform => name.ends_with(".auto.tfvars") || name == "terraform.tfvars",
         }
     }
 }

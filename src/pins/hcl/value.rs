@@ -151,4 +151,10 @@ impl Value {
             _ => None,
         }
     }
+
+    /// An entry of an object.
+    pub fn entry(&self, name: &str) -> Option<&Self> {
+        let Self::Object(entries) = self else { return None };
+        entries.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
 }

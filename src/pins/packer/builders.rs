@@ -1,16 +1,14 @@
 //! What each builder starts from: machine images by id, name, family or filter, container images,
 //! ISO files and boxes with their checksums; and data sources that look such images up.
 
-use super::{Template, children};
+use super::Template;
 use crate::pins::classify;
-use crate::pins::environment::Environment;
-use crate::pins::hcl::locate;
 use crate::pins::hcl::module::inside;
 use crate::pins::hcl::syntax::{Block, Body};
 use crate::pins::hcl::value::Word;
+use crate::pins::hcl::{children, locate, run_time};
 use crate::pins::machine_image;
-use crate::pins::shell::{self, Expanded};
-use crate::pins::span::{Fragment, UNKNOWN};
+use crate::pins::span::UNKNOWN;
 use crate::pins::strength::{Ecosystem, Strength};
 
 /// How an attribute names an image.
@@ -109,7 +107,9 @@ impl Template<'_, '_> {
                 continue;
             }
             match names {
-                Names::Container => self.container(&word),
+                Names::Container => {
+                    self.container(&word);
+                }
                 Names::Image => self.image(&word, machine_image::strength(&word.text)),
                 Names::Moving => {
                     let held = match machine_image::strength(&word.text) {
@@ -125,15 +125,6 @@ impl Template<'_, '_> {
 
     fn image(&mut self, word: &Word, strength: Strength) {
         self.push(Ecosystem::MachineImage, &word.text, strength, word);
-    }
-
-    fn container(&mut self, word: &Word) {
-        let expanded = Expanded {
-            fragment: Fragment::opaque(&word.text, word.range.clone()),
-            range: word.range.clone(),
-            origin: word.origin.clone(),
-        };
-        shell::image(&expanded, &mut Environment::default(), self.audit);
     }
 
     fn filters(&mut self, name: &str, body: &Body) {
@@ -370,7 +361,7 @@ impl Template<'_, '_> {
         for name in ["channel_name", "channel"] {
             if let Some(expr) = body.get(name) {
                 let word = self.evaluator.word(expr);
-                let word = word.unwrap_or_else(|| super::run_time(expr));
+                let word = word.unwrap_or_else(|| run_time(expr));
                 let word = Word { range: inside(expr), ..word };
                 self.push(Ecosystem::MachineImage, &bucket, Strength::Floating, &word);
                 return;
@@ -404,7 +395,7 @@ mod tests {
         );
         check(
             "variable \"ami\" {}\nsource \"amazon-ebs\" \"x\" {\n source_ami = var.ami\n}\n",
-            &["…@…:unknown|var.ami"],
+            &["var.ami@…:unknown|var.ami"],
         );
         check(
             "data \"amazon-ami\" \"x\" {\n filters = { name = \"al2023-2024\" }\n}\n",

@@ -7,7 +7,7 @@ use super::Template;
 use crate::pins::audit::Audit;
 use crate::pins::environment::Environment;
 use crate::pins::hcl::syntax::{Attribute, Block, Body, Expr, Kind, Part, Step};
-use crate::pins::hcl::{Evaluator, Module, Tool, inside, json, parse};
+use crate::pins::hcl::{Evaluator, Module, Reader, Tool, inside, json, parse};
 use crate::pins::repository::SourceFile;
 use crate::pins::span::{Fragment, FragmentBuilder};
 
@@ -34,7 +34,7 @@ pub(super) fn read(file: &SourceFile, audit: &mut Audit<'_>) {
     let repository = audit.repository();
     let module = Module::load(repository, file, variables(&top), Tool::Packer);
     let evaluator = Evaluator::new(repository, module, &file.path);
-    let mut template = Template { audit, evaluator };
+    let mut template = Template(Reader { audit, evaluator });
     if top.get("builders").is_none() && top.get("provisioners").is_none() {
         template.isos(&top, "");
         return;

@@ -10,18 +10,13 @@ mod legacy;
 mod plugins;
 mod provisioners;
 
-use super::audit::{Audit, InputId};
+use super::audit::Audit;
 use super::carrier::Carrier;
 use super::environment::Environment;
-use super::hcl::module::inside;
-use super::hcl::syntax::{Body, Expr, Kind};
-use super::hcl::value::Word;
-use super::hcl::{Evaluator, Module, Tool, read_file};
-use super::input::{Input, PinForm};
+use super::hcl::syntax::Body;
+use super::hcl::{Evaluator, Module, Reader, Tool, read_file};
 use super::repository::SourceFile;
-use super::span::UNKNOWN;
-use super::strength::{Ecosystem, Strength};
-use std::ops::Range;
+use std::ops::{Deref, DerefMut};
 
 /// HCL2 templates and variable files.
 pub const CARRIER: Carrier = Carrier {
@@ -42,9 +37,20 @@ pub const LEGACY: Carrier = Carrier {
 };
 
 /// A template that is being read.
-struct Template<'t, 'a> {
-    audit: &'t mut Audit<'a>,
-    evaluator: Evaluator<'a>,
+struct Template<'t, 'a>(Reader<'t, 'a>);
+
+impl<'t, 'a> Deref for Template<'t, 'a> {
+    type Target = Reader<'t, 'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Template<'_, '_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
 }
 
 fn read(file: &SourceFile, audit: &mut Audit<'_>) {
@@ -55,7 +61,7 @@ fn read(file: &SourceFile, audit: &mut Audit<'_>) {
     let repository = audit.repository();
     let module = Module::load(repository, file, body.clone(), Tool::Packer);
     let evaluator = Evaluator::new(repository, module, &file.path);
-    let mut template = Template { audit, evaluator };
+    let mut template = Template(Reader { audit, evaluator });
     if file.path.ends_with(".pkrvars.hcl") {
         template.isos(&body, "");
         return;
@@ -101,81 +107,10 @@ impl Template<'_, '_> {
             }
         }
     }
-
-    /// An attribute as one word.
-    fn word(&self, body: &Body, name: &str) -> Option<Word> {
-        self.evaluator.word(body.get(name)?)
-    }
-
-    /// An attribute that is there, as one word; what a run makes is an unknown word.
-    fn present(&self, body: &Body, name: &str) -> Option<Word> {
-        let expr = body.get(name)?;
-        if matches!(expr.kind, Kind::Null) {
-            return None;
-        }
-        Some(self.evaluator.word(expr).unwrap_or_else(|| run_time(expr)))
-    }
-
-    /// Hands in an input at a word.
-    fn push(
-        &mut self,
-        ecosystem: Ecosystem,
-        subject: &str,
-        strength: Strength,
-        word: &Word,
-    ) -> InputId {
-        let place = self.audit.place(word.range.clone());
-        let mut input = Input::new(ecosystem, &shown(subject), strength, place);
-        input.requested = shown(&word.text);
-        input.origin.clone_from(&word.origin);
-        if word.verbatim {
-            input.form = Some(PinForm {
-                start_byte: word.range.start,
-                end_byte: word.range.end,
-                template: "{version}".to_owned(),
-            });
-        }
-        self.audit.push(input)
-    }
-
-    /// Hands in an input without a version at a range.
-    fn push_bare(&mut self, ecosystem: Ecosystem, subject: &str, range: &Range<usize>) -> InputId {
-        let place = self.audit.place(range.clone());
-        self.audit.push(Input::new(ecosystem, &shown(subject), Strength::None, place))
-    }
-
-    fn note(&mut self, id: InputId, note: &str) {
-        if let Some(input) = self.audit.input_mut(id) {
-            input.note = Some(note.to_owned());
-        }
-    }
-}
-
-/// Nested blocks of a name, and attributes whose value is an object or a list of objects.
-fn children(body: &Body, name: &str) -> Vec<Body> {
-    let mut found: Vec<Body> = body.blocks(name).map(|block| block.body.clone()).collect();
-    if found.is_empty()
-        && let Some(value) = body.get(name)
-    {
-        match &value.kind {
-            Kind::List(values) => found.extend(values.iter().filter_map(Expr::as_body)),
-            _ => found.extend(value.as_body()),
-        }
-    }
-    found
-}
-
-/// A word for what only a run knows.
-fn run_time(expr: &Expr) -> Word {
-    Word { text: UNKNOWN.to_string(), range: inside(expr), origin: None, verbatim: false }
-}
-
-fn shown(text: &str) -> String {
-    text.replace(UNKNOWN, "…")
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::pins) mod tests {
     use crate::pins::walk::audit_source;
     use crate::pins::{Repository, SourceFile, carrier};
 

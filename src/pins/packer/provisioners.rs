@@ -1,10 +1,10 @@
 //! Provisioners: commands written in the template, scripts it names, and tools it installs.
 
-use super::{Template, children};
+use super::Template;
 use crate::pins::classify;
 use crate::pins::environment::{Constant, Environment};
 use crate::pins::hcl::syntax::Body;
-use crate::pins::hcl::{self, locate};
+use crate::pins::hcl::{self, children, locate};
 use crate::pins::input::Origin;
 use crate::pins::shell::Dialect;
 use crate::pins::span::{Fragment, UNKNOWN};

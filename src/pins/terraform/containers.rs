@@ -1,0 +1,231 @@
+//! Container images and Helm charts that resources name.
+
+use super::{Configuration, each_below};
+use crate::pins::classify;
+use crate::pins::hcl::json;
+use crate::pins::hcl::module::inside;
+use crate::pins::hcl::syntax::{Body, Expr, Kind};
+use crate::pins::hcl::value::{Value, Word};
+use crate::pins::strength::{Ecosystem, Strength};
+
+/// Objects in objects of a definition.
+const MAX_DEPTH: usize = 16;
+
+/// Resources whose own attribute is a container image.
+const ATTRIBUTES: &[(&str, &str)] = &[
+    ("aws_lambda_function", "image_uri"),
+    ("docker_container", "image"),
+    ("docker_image", "name"),
+    ("docker_registry_image", "name"),
+    ("docker_volume", "image"),
+    ("podman_container", "image"),
+];
+
+/// Resources (by the start of their type) that have container images in nested blocks.
+const NESTED: &[&str] = &[
+    "azurerm_container_app",
+    "azurerm_container_group",
+    "docker_service",
+    "google_cloud_run",
+    "kubernetes_",
+];
+
+/// Attributes that hold a definition in JSON.
+const DEFINITIONS: &[&str] = &["container_definitions", "container_properties", "manifest"];
+
+impl Configuration<'_, '_> {
+    pub(super) fn containers(&mut self, kind: &str, body: &Body) {
+        for (resource, attribute) in ATTRIBUTES {
+            if kind == *resource
+                && (kind != "docker_registry_image" || body.block("build").is_none())
+                && (kind != "docker_image" || body.block("build").is_none())
+                && let Some(word) = self.word(body, attribute)
+            {
+                self.container_image(&word);
+            }
+        }
+        if NESTED.iter().any(|prefix| kind.starts_with(prefix)) {
+            let mut words = Vec::new();
+            each_below(body, 0, &mut |_, body| {
+                words.extend(body.get("image").and_then(|image| self.evaluator.word(image)));
+            });
+            for word in words {
+                self.container_image(&word);
+            }
+        }
+        if kind == "aws_codebuild_project"
+            && let Some(environment) = body.block("environment")
+            && let Some(word) = self.word(&environment.body, "image")
+        {
+            self.container_image(&word);
+        }
+        if kind == "aws_apprunner_service" {
+            let mut words = Vec::new();
+            each_below(body, 0, &mut |_, body| {
+                let image = body.get("image_identifier");
+                words.extend(image.and_then(|image| self.evaluator.word(image)));
+            });
+            for word in words {
+                self.container_image(&word);
+            }
+        }
+        for attribute in DEFINITIONS {
+            if let Some(expr) = body.get(attribute) {
+                let value = self.evaluator.value(expr);
+                self.definition(&value, expr, 0);
+            }
+        }
+        if kind == "helm_release" {
+            self.helm(body);
+        }
+    }
+
+    fn container_image(&mut self, word: &Word) {
+        if !word.text.is_empty() && !word.text.contains(char::is_whitespace) {
+            self.container(word);
+        }
+    }
+
+    /// `image` entries of a definition, given as a value or as a JSON text.
+    fn definition(&mut self, value: &Value, expr: &Expr, depth: usize) {
+        if depth > MAX_DEPTH {
+            return;
+        }
+        let depth = depth.saturating_add(1);
+        match value {
+            Value::List(values) | Value::Either(values) => {
+                for value in values {
+                    self.definition(value, expr, depth);
+                }
+            }
+            Value::Object(entries) => {
+                for (name, value) in entries {
+                    if name == "image" {
+                        let file = self.evaluator.file.clone();
+                        for word in value.words(&file, &inside(expr)) {
+                            self.container_image(&word);
+                        }
+                    } else {
+                        self.definition(value, expr, depth);
+                    }
+                }
+            }
+            Value::Text(text) if text.file == self.evaluator.file && text.site.is_none() => {
+                let (parsed, _) = json::value(text.text());
+                if let Some(parsed) = parsed {
+                    self.definition_text(&parsed, text, 0);
+                }
+            }
+            Value::Text(_) | Value::Null | Value::Unknown(_) => {}
+        }
+    }
+
+    fn definition_text(
+        &mut self,
+        parsed: &Expr,
+        outer: &crate::pins::hcl::value::Text,
+        depth: usize,
+    ) {
+        if depth > MAX_DEPTH {
+            return;
+        }
+        let depth = depth.saturating_add(1);
+        match &parsed.kind {
+            Kind::List(values) => {
+                for value in values {
+                    self.definition_text(value, outer, depth);
+                }
+            }
+            Kind::Object(entries) => {
+                for (key, value) in entries {
+                    match (&value.kind, key.key()) {
+                        (Kind::Text(image), Some("image")) => {
+                            let mut inner = outer.clone();
+                            inner.fragment = image.compose(&outer.fragment);
+                            let range = inner.fragment.raw_whole();
+                            let mut word = inner.word(&outer.file, &range);
+                            word.origin = outer
+                                .spliced
+                                .iter()
+                                .find(|(at, _)| at.start < range.end && range.start < at.end)
+                                .map(|(_, origin)| origin.clone());
+                            self.container_image(&word);
+                        }
+                        _ => self.definition_text(value, outer, depth),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn helm(&mut self, body: &Body) {
+        let Some(chart) = self.present(body, "chart") else { return };
+        let local = chart.text.starts_with(['.', '/']);
+        if local || chart.text.is_empty() {
+            return;
+        }
+        match self.present(body, "version").filter(|word| !word.text.is_empty()) {
+            Some(version) => {
+                let held = classify::constraint(&version.text);
+                self.push(Ecosystem::Helm, &chart.text, held, &version);
+            }
+            None if chart.text.contains("://") && !chart.text.starts_with("oci:") => {
+                let held = classify::url(&chart.text);
+                self.push(Ecosystem::Helm, &chart.text.clone(), held, &chart);
+            }
+            None => {
+                let unknown = classify::is_unknown(&chart.text);
+                let held = if unknown { Strength::Unknown } else { Strength::None };
+                let word = Word { text: String::new(), ..chart.clone() };
+                self.push(Ecosystem::Helm, &chart.text, held, &word);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::pins::packer::tests::inputs;
+
+    fn check(text: &str, expected: &[&str]) {
+        assert_eq!(inputs("main.tf", text, &[]), expected, "{text}");
+    }
+
+    #[test]
+    fn container_images() {
+        check(
+            "resource \"docker_image\" \"x\" {\n name = \"nginx:latest\"\n}\n",
+            &["nginx@latest:none|nginx:latest"],
+        );
+        check("resource \"docker_container\" \"x\" {\n image = docker_image.x.image_id\n}\n", &[]);
+        check(
+            "resource \"aws_ecs_task_definition\" \"x\" {\n container_definitions = jsonencode([{\n  \
+             name = \"a\"\n  image = \"redis:7\"\n }])\n}\n",
+            &["redis@7:floating|redis:7"],
+        );
+        check(
+            "resource \"aws_ecs_task_definition\" \"x\" {\n container_definitions = <<EOF\n[\n  \
+             {\"name\": \"a\", \"image\": \"redis:7\"}\n]\nEOF\n}\n",
+            &["redis@7:floating|redis:7"],
+        );
+        check(
+            "resource \"kubernetes_deployment\" \"x\" {\n spec {\n  template {\n   spec {\n    \
+             container {\n     image = \"redis\"\n    }\n   }\n  }\n }\n}\n",
+            &["redis@:none|redis"],
+        );
+    }
+
+    #[test]
+    fn charts() {
+        check(
+            "resource \"helm_release\" \"x\" {\n repository = \"https://e.org\"\n chart = \"redis\"\n}\n",
+            &["redis@:none|redis"],
+        );
+        check(
+            "resource \"helm_release\" \"x\" {\n chart = \"redis\"\n version = \"1.2.3\"\n}\n",
+            &["redis@1.2.3:exact|1.2.3"],
+        );
+        check("resource \"helm_release\" \"x\" {\n chart = \"./redis\"\n}\n", &[]);
+    }
+}
