@@ -102,6 +102,12 @@ impl<'a> Audit<'a> {
         self.inputs.get_mut(id.0)
     }
 
+    /// An input that was handed in.
+    #[must_use]
+    pub fn input(&self, id: InputId) -> Option<&Input> {
+        self.inputs.get(id.0)
+    }
+
     /// How many inputs there are so far: those from here on have higher numbers.
     #[must_use]
     pub fn inputs(&self) -> &[Input] {

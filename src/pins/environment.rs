@@ -6,6 +6,7 @@
 //! shell script, all `runcmd` of one user-data, all provisioners of one Packer build.
 
 use super::audit::InputId;
+use super::classify;
 use super::input::{Credit, Origin};
 use super::span::{Fragment, UNKNOWN};
 use super::strength::Ecosystem;
@@ -34,6 +35,11 @@ pub struct Constant {
 }
 
 impl Constant {
+    /// Whether it was only made ready (`url=`) and not given a value.
+    fn is_empty(&self) -> bool {
+        self.texts().all(str::is_empty)
+    }
+
     /// The values as plain text.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.values.iter().map(Fragment::text)
@@ -56,6 +62,8 @@ pub enum MachineFile {
     Text(Fragment, Arc<str>),
     /// Fetched; the input that fetched it.
     Downloaded(InputId),
+    /// Made by a program that verified a signature: a list of checksums to be trusted.
+    Verified,
 }
 
 /// The state of the machine that is being built.
@@ -129,13 +137,19 @@ impl Environment {
     /// knows keeps that value.
     pub fn merge_branch(&mut self, before: &Self) {
         let mut clashing = Vec::new();
+        let mut filled = Vec::new();
         for (name, constant) in &before.constants {
             match self.constants.get(name) {
-                Some(own) if own.texts().eq(constant.texts()) => {}
+                Some(own) if own.texts().eq(constant.texts()) || alike(own, constant) => {}
+                Some(_) if constant.is_empty() => {}
+                Some(own) if own.is_empty() => {
+                    filled.push((name.clone(), Arc::clone(constant)));
+                }
                 Some(own) => clashing.push((name.clone(), own.origin.clone(), own.file.clone())),
                 None => {}
             }
         }
+        self.constants.extend(filled);
         for (name, origin, file) in clashing {
             self.set(&name, Constant::unknown(origin, &file));
         }
@@ -147,5 +161,53 @@ impl Environment {
     /// All names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.constants.keys().map(String::as_str)
+    }
+}
+
+/// Whether two values are the same kind of pin, so that it does not matter which branch was taken:
+/// two digests, two versions, two addresses, each held equally firmly.
+fn alike(one: &Constant, other: &Constant) -> bool {
+    let ([one], [other]) = (one.values.as_slice(), other.values.as_slice()) else { return false };
+    let (one, other) = (one.text(), other.text());
+    let digest = |text: &str| text.len() >= 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let version = |text: &str| {
+        text.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()) && text.contains('.')
+    };
+    let address = |text: &str| text.contains("://");
+    (digest(one) && digest(other))
+        || (address(one) && address(other) && classify::url(one) == classify::url(other))
+        || (version(one)
+            && version(other)
+            && classify::constraint(one) == classify::constraint(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn branches_that_agree_in_kind_stay_known() {
+        let check = |one: &str, other: &str, expected: bool| {
+            let origin = Origin { name: String::new(), place: None, overridable: false };
+            let constant = |text: &str| {
+                let mut constant = Constant::unknown(origin.clone(), &Arc::from("f"));
+                constant.values = vec![Fragment::verbatim(text, 0)];
+                constant
+            };
+            let mut before = Environment::default();
+            before.set("V", constant(one));
+            let mut after = Environment::default();
+            after.set("V", constant(other));
+            after.merge_branch(&before);
+            let text: String = after.get("V").into_iter().flat_map(Constant::texts).collect();
+            assert_eq!(!text.contains(UNKNOWN), expected, "{one} {other}");
+        };
+        check("1.2.3", "1.2.4", true);
+        check("1.2.3", "latest", false);
+        check("https://e.org/a-1.2.3.tgz", "https://e.org/b-1.2.3.tgz", true);
+        check("https://e.org/a-1.2.3.tgz", "https://e.org/latest.tgz", false);
+        check("x64", "arm64", false);
+        check("", "x64", true);
+        check("x64", "", true);
     }
 }

@@ -40,6 +40,8 @@ pub(super) enum Feed {
     File(String),
     /// The output of these commands, not judged yet.
     Commands(Fragment),
+    /// What a program wrote that verified a signature.
+    Verified,
 }
 
 /// The name of the program, without its path and its version suffix (`pip3.11`, `python3`).
@@ -103,6 +105,14 @@ impl Interpreter<'_, '_> {
         if name == "xargs" || name == "parallel" {
             return self.xargs(words, &feed, output);
         }
+        if let Some(at) = words.iter().position(|word| !word.substitutions.is_empty())
+            && managers::is_known(&name)
+            && let Some(path) = words.get(at).and_then(|word| self.list_of(word))
+        {
+            words.remove(at);
+            self.call_with_list(&words, &path, output);
+            return Feed::Unknown;
+        }
         if self.call_function(&name, words.get(1..).unwrap_or_default(), output) {
             return Feed::Unknown;
         }
@@ -126,6 +136,9 @@ impl Interpreter<'_, '_> {
             "echo" => return Feed::Text(echoed(words)),
             "printf" => return Feed::Text(printed(words)),
             "cat" => return self.cat(words, feed),
+            "grep" | "egrep" | "fgrep" | "sort" | "head" | "tail" | "uniq" => {
+                return self.filter(words, feed);
+            }
             "tee" => return self.tee(words, feed),
             ":" | "true" | "false" | "test" | "[" | "exit" | "return" | "mkdir" | "rm" | "set" => {}
             "read" | "mapfile" | "readarray" => {
@@ -176,9 +189,74 @@ impl Interpreter<'_, '_> {
             words.iter().skip(1).filter(|word| !word.text().starts_with('-')).collect();
         match files.as_slice() {
             [] => feed.clone(),
-            [one] => self.read_machine(one.text()),
+            [one] => match self.read_machine(one.text()) {
+                Feed::Unknown => self.repository_file(one.text()),
+                known => known,
+            },
             _ => Feed::Unknown,
         }
+    }
+
+    /// A filter by lines: what it lets through is at most what it reads.
+    fn filter(&self, words: &[Word], feed: &Feed) -> Feed {
+        let pattern = usize::from(words.first().is_some_and(|word| word.text().ends_with("grep")));
+        let operands = words.iter().skip(1).filter(|word| !word.text().starts_with('-'));
+        operands.skip(pattern).last().map_or_else(
+            || feed.clone(),
+            |file| match self.read_machine(file.text()) {
+                Feed::Unknown => self.repository_file(file.text()),
+                known => known,
+            },
+        )
+    }
+
+    /// A file of the repository by the name that a command gives it.
+    fn repository_file(&self, name: &str) -> Feed {
+        super::python::repository_path(self, name).map_or(Feed::Unknown, Feed::File)
+    }
+
+    /// `install $(cat packages.txt)`: the file that a word's text comes from, if it is one of the
+    /// repository.
+    fn list_of(&self, word: &Word) -> Option<String> {
+        let [commands] = word.substitutions.as_slice() else { return None };
+        let whole = word.text().chars().all(|c| c == UNKNOWN);
+        let text = commands.text().trim();
+        let mut parts = text.split_whitespace();
+        let program = parts.next()?;
+        let file = match program {
+            "<" => parts.next()?,
+            "cat" | "grep" | "egrep" | "sed" | "sort" => parts
+                .take_while(|part| *part != "|")
+                .filter(|part| !part.starts_with('-'))
+                .last()?,
+            _ => program.strip_prefix('<')?,
+        };
+        let file = file.trim_matches(['"', '\'']);
+        (whole && !word.quoted).then(|| super::python::repository_path(self, file)).flatten()
+    }
+
+    /// Runs a command with the words of a file of the repository behind it; they are reported
+    /// where they stand in that file.
+    fn call_with_list(&mut self, words: &[Word], path: &str, output: &Output) {
+        let (environment, state) = (&mut *self.environment, &mut *self.state);
+        self.audit.follow(path, |audit| {
+            let fragment = audit.file().fragment();
+            let mut items = Vec::new();
+            let mut at = 0_usize;
+            for line in fragment.text().split_inclusive('\n') {
+                let content = line.split('#').next().unwrap_or_default();
+                for range in fields(content) {
+                    let range = at.saturating_add(range.start)..at.saturating_add(range.end);
+                    items.push(Word::plain(fragment.slice(range)));
+                }
+                at = at.saturating_add(line.len());
+            }
+            items.truncate(super::interpret::MAX_COMMAND);
+            let all: Vec<Word> = words.iter().cloned().chain(items).collect();
+            let file = Arc::clone(&audit.file().path);
+            let mut inner = Interpreter { fragment: &fragment, environment, audit, state, file };
+            inner.call(all, Feed::Nothing, output);
+        });
     }
 
     fn tee(&mut self, words: &[Word], feed: &Feed) -> Feed {
@@ -306,12 +384,22 @@ impl Interpreter<'_, '_> {
                 && !words.is_empty()
             {
                 let value = words.remove(0);
+                if first == "-a"
+                    && let Some(path) = super::python::repository_path(self, value.text())
+                {
+                    self.call_with_list(&words, &path, output);
+                    return Feed::Unknown;
+                }
                 if first == "-I" {
                     replace = Some(value.text().to_owned());
                 }
             }
         }
         let at = words.first().map(Word::range).unwrap_or_default();
+        if let (Feed::File(path), None) = (feed, &replace) {
+            self.call_with_list(&words, path, output);
+            return Feed::Unknown;
+        }
         let items: Vec<Word> = match self.text_of(feed) {
             Some(text) => {
                 let ranges = fields(text.text());
@@ -367,7 +455,7 @@ impl Interpreter<'_, '_> {
                 }
             }
             Some(MachineFile::Repository(path)) => self.follow(&path, same_shell),
-            Some(MachineFile::Text(..)) => {}
+            Some(MachineFile::Text(..) | MachineFile::Verified) => {}
             None if same_shell && !name.contains(UNKNOWN) => {
                 let reference = name.trim_start_matches("./");
                 if let Some(path) = repository::resolve(&self.file, reference) {

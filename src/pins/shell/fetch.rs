@@ -151,6 +151,9 @@ const WGET_VALUED: &[&str] = &[
     "-x",
 ];
 
+/// How a credit by signature is worded, so that a list of checksums is known to be signed.
+const SIGNED: &str = "verified by";
+
 /// Names of files that only verify others.
 const PROOFS: &[&str] = &[
     ".asc",
@@ -340,7 +343,12 @@ impl Interpreter<'_, '_> {
             _ => says("-V"),
         };
         if signature {
-            let why = format!("its signature is verified by {name} before use");
+            let why = format!("its signature is {SIGNED} {name} before use");
+            let written = arguments.iter().position(|w| ["-o", "--output"].contains(&w.text()));
+            if let Some(file) = written.and_then(|at| arguments.get(at.saturating_add(1))) {
+                let files = &mut self.environment.machine.files;
+                files.insert(file.text().to_owned(), MachineFile::Verified);
+            }
             for word in &arguments {
                 self.credit_download(word.text(), Strength::Content, &why);
                 let signed = [".asc", ".sig", ".minisig"]
@@ -369,6 +377,12 @@ impl Interpreter<'_, '_> {
         match source {
             Feed::Text(text) => self.verify_named_in(&text),
             // Fetched from where the file came from: whoever changes one changes both.
+            Feed::Download(id) if self.is_signed(id) => {
+                self.credit_all("its checksum is in a list whose signature is verified");
+            }
+            Feed::Verified => {
+                self.credit_all("its checksum is in a list whose signature is verified");
+            }
             Feed::Download(_) => {
                 self.note_all("its checksum is fetched, too: whoever changes one changes both");
             }
@@ -421,6 +435,11 @@ impl Interpreter<'_, '_> {
                 }
             }
         }
+    }
+
+    fn is_signed(&self, id: InputId) -> bool {
+        let credit = self.audit.input(id).and_then(|input| input.credit.as_ref());
+        credit.is_some_and(|credit| credit.why.contains(SIGNED))
     }
 
     fn credit_download(&mut self, name: &str, strength: Strength, why: &str) {

@@ -1,6 +1,7 @@
 //! Text to syntax tree, by tree-sitter's bash grammar: tolerant of errors, bounded in time.
 
 use crate::pins::span::{Fragment, FragmentBuilder};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -24,7 +25,8 @@ pub(super) fn parse(text: &str) -> Option<Tree> {
     let started = Instant::now();
     PARSER.with_borrow_mut(|parser| {
         let parser = parser.as_mut()?;
-        let bytes = text.as_bytes();
+        let masked = ascii(text);
+        let bytes = masked.as_ref();
         let mut read = |offset: usize, _| bytes.get(offset..).unwrap_or_default();
         let mut progress = |_: &tree_sitter::ParseState| {
             if started.elapsed() > MAX_TIME {
@@ -40,6 +42,16 @@ pub(super) fn parse(text: &str) -> Option<Tree> {
         }
         tree
     })
+}
+
+/// The text with every byte that is not ASCII replaced by a dot, which is a word's character and no
+/// name's: offsets stay. The grammar's scanner hands code points to `isdigit`, which may read far
+/// outside of its table for anything above 255.
+fn ascii(text: &str) -> Cow<'_, [u8]> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text.as_bytes());
+    }
+    Cow::Owned(text.bytes().map(|byte| if byte.is_ascii() { byte } else { b'.' }).collect())
 }
 
 /// The same fragment with template expressions taken out: `{{ … }}` and `${{ … }}` become
@@ -104,6 +116,11 @@ fn next_template(text: &str) -> Option<(usize, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn code_points_do_not_reach_the_scanner() {
+        assert!(parse("echo {\u{10fffe}..{\u{1f600}}").is_some());
+    }
 
     #[test]
     fn templates_leave_the_rest_in_place() {

@@ -235,6 +235,7 @@ impl Interpreter<'_, '_> {
             Some(MachineFile::Text(text, file)) if file == self.file => Feed::Text(text),
             Some(MachineFile::Downloaded(id)) => Feed::Download(id),
             Some(MachineFile::Repository(path)) => Feed::File(path),
+            Some(MachineFile::Verified) => Feed::Verified,
             _ => Feed::Unknown,
         }
     }

@@ -229,7 +229,7 @@ fn requirements_file(shell: &mut Interpreter<'_, '_>, file: &Word, hashes: bool)
 }
 
 /// The repository's path of a file that a command names.
-fn repository_path(shell: &Interpreter<'_, '_>, name: &str) -> Option<String> {
+pub(super) fn repository_path(shell: &Interpreter<'_, '_>, name: &str) -> Option<String> {
     if let Some(crate::pins::MachineFile::Repository(path)) = shell.machine_file(name) {
         return Some(path);
     }

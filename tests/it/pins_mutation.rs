@@ -1,0 +1,95 @@
+//! A fully pinned file is clean; each pin taken away is exactly one finding, on exactly that word.
+//!
+//! To add a carrier: one sample in [`SAMPLES`]; each pin is written `«word|word without pin»`.
+
+use driftcheck::pins::walk::audit_source;
+use driftcheck::pins::{CARRIERS, PinReport, Repository, Requirements, SourceFile};
+
+/// A path, and a file of that kind with its pins marked.
+const SAMPLES: &[(&str, &str)] = &[
+    (
+        "Dockerfile",
+        "# syntax=«docker/dockerfile:1@sha256:H64|docker/dockerfile:1»\n\
+         ARG NODE=20.11.1\n\
+         FROM «debian:12@sha256:H64|debian:12» AS base\n\
+         ARG CURL=7.88.1-10\n\
+         RUN apt-get update && apt-get install -y --no-install-recommends \\\n\
+         \x20   # the client\n\
+         \x20   «curl=${CURL}|curl» \\\n\
+         \x20   «jq=1.6-2.1|jq»\n\
+         RUN [\"pip\", \"install\", \"«flask==3.0.2|flask»\"]\n\
+         COPY --from=«alpine:3@sha256:H64|alpine:3» /a /b\n\
+         RUN --mount=from=«busybox@sha256:H64|busybox» true\n\
+         ADD «--checksum=sha256:H64 |»https://e.org/a-1.2.3.tgz /tmp/\n\
+         RUN <<EOT\n\
+         apk add «bash=5.2.15-r5|bash»\n\
+         EOT\n\
+         RUN npm install -g «yarn@1.22.19|yarn» && gem install «rails:7.1.2|rails»\n\
+         FROM base\n\
+         FROM «node:${NODE}@sha256:H64|node:${NODE}»\n",
+    ),
+    (
+        "setup.sh",
+        "#!/bin/bash\nset -e\n\
+         for p in «curl=7.88.1-10|curl» «jq=1.6-2.1|jq»; do\n  sudo apt-get install -y \"$p\"\ndone\n\
+         pip install «requests==2.31.0|requests» «flask==3.0.2|flask>\\=2»\n\
+         git clone -b «v1.2.3|main» https://github.com/a/b\n\
+         cargo install --locked «ripgrep@14.1.0|ripgrep»\n\
+         docker pull «nginx@sha256:H64|nginx:latest»\n",
+    ),
+    (
+        "Makefile",
+        "P := «curl=7.88.1-10|curl» jq=1.6-2.1\nall: deps\ndeps:\n\t@apt-get install -y $(P) less=590-2\n\
+         \tgo install «github.com/a/b@v1.2.3|github.com/a/b@latest»\n",
+    ),
+];
+
+/// One variant of a sample: which pin is taken away (none at first), and the text.
+fn variant(sample: &str, stripped: Option<usize>) -> String {
+    let sample = sample.replace("H64", &"0123456789abcdef".repeat(4)).replace("\\=", "=");
+    let mut text = String::new();
+    for (index, part) in sample.split('«').enumerate() {
+        match part.split_once('»') {
+            Some((mark, rest)) => {
+                let (pinned, bare) = mark.split_once('|').unwrap();
+                text.push_str(if stripped == index.checked_sub(1) { bare } else { pinned });
+                text.push_str(rest);
+            }
+            None => text.push_str(part),
+        }
+    }
+    text
+}
+
+fn findings(path: &str, text: &str) -> PinReport {
+    let carrier = CARRIERS.iter().find(|c| (c.recognises)(path, text.as_bytes())).unwrap();
+    let repository = Repository::of_files([(path, text.as_bytes())]);
+    let collected = audit_source(&SourceFile::new(path, text.as_bytes()), carrier, &repository);
+    let policy = Requirements::shipped().unwrap();
+    PinReport::judge(collected.inputs, collected.remarks, collected.gaps, &policy)
+}
+
+#[test]
+fn a_pin_taken_away_is_one_finding_on_its_word() {
+    for (path, sample) in SAMPLES {
+        let clean = findings(path, &variant(sample, None));
+        assert!(clean.findings.is_empty() && clean.gaps.is_empty(), "{path}: {clean:#?}");
+        let pins = sample.matches('«').count();
+        for pin in 0..pins {
+            let text = variant(sample, Some(pin));
+            let report = findings(path, &text);
+            let words: Vec<&str> = report
+                .findings
+                .iter()
+                .map(|finding| &text[finding.byte_range.0..finding.byte_range.1])
+                .collect();
+            let mark = sample.split('«').nth(pin + 1).unwrap().split('»').next().unwrap();
+            let bare = mark.split_once('|').unwrap().1.replace("\\=", "=");
+            assert_eq!(words.len(), 1, "{path}, pin {pin} ({mark}): {words:?}\n{text}");
+            let expected = bare.split('>').next().unwrap();
+            let named = words[0] == expected
+                || ["", "main"].contains(&bare.as_str()) && words[0].starts_with("https://");
+            assert!(named, "{path}, pin {pin} ({mark}): {words:?}");
+        }
+    }
+}
