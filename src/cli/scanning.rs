@@ -12,7 +12,7 @@ use crate::report::Verbosity;
 use crate::scan::{self, Keep, Options, Previous, Scanned, Verify};
 use crate::store::{CacheEntry, Cached, Keep as Lasting, Spool, Store, StoreErrorKind};
 use crate::targets::disk::DiskOptions;
-use crate::targets::{self, OpenOptions, Target, TargetSpec};
+use crate::targets::{self, OpenOptions, Platform, Target, TargetSpec};
 use std::sync::Arc;
 
 /// Kinds of cached blobs in the store.
@@ -24,22 +24,29 @@ const MEMO: &str = "scan-memo";
 pub(super) struct ScanOptions {
     /// Read everything again, trusting no unchanged times
     #[arg(long)]
-    pub(super) full: bool,
+    full: bool,
     /// Check all files against what their packages shipped, not only what changed
     #[arg(long)]
-    pub(super) verify: bool,
+    verify: bool,
     /// Disk images: the volume with the root (2, vg/root, LABEL=..)
     #[arg(long, value_name = "VOLUME")]
-    pub(super) partition: Option<String>,
+    partition: Option<String>,
     /// Disk images: what is mounted where, instead of what fstab says
     #[arg(long, value_name = "PATH=VOLUME", value_parser = parse_mount)]
-    pub(super) mount: Vec<(TreePath, String)>,
+    mount: Vec<(TreePath, String)>,
     /// Disk images: read an internal snapshot, by id or name
     #[arg(long, value_name = "NAME")]
-    pub(super) snapshot: Option<String>,
+    snapshot: Option<String>,
     /// Disk images: open backing files outside of the image's folder
     #[arg(long)]
-    pub(super) trust_image_paths: bool,
+    trust_image_paths: bool,
+    /// Container images: the platform to read (linux/arm64) [default: this machine's]
+    #[arg(long, value_name = "PLATFORM", value_parser = platform)]
+    platform: Option<Platform>,
+}
+
+fn platform(word: &str) -> Result<Platform, String> {
+    Platform::parse(word).ok_or_else(|| "write it as linux/arm64 or linux/arm/v7".to_owned())
 }
 
 /// Reads `PATH=VOLUME`; a volume may have a `=` of its own (`/home=LABEL=home`).
@@ -58,7 +65,9 @@ impl ScanOptions {
         let image = block::OpenOptions { beside, snapshot: self.snapshot.clone(), format: None };
         let partition = self.partition.clone();
         let disk = DiskOptions { image, partition, mounts: self.mount.clone() };
-        Ok(targets::open(spec, &OpenOptions { disk, ..OpenOptions::default() })?)
+        let platform = self.platform.clone();
+        let options = OpenOptions { disk, platform, ..OpenOptions::default() };
+        Ok(targets::open(spec, &options)?)
     }
 
     fn verify(&self) -> Verify {

@@ -5,12 +5,13 @@ use super::error::CliError;
 use super::exit::Exit;
 use crate::report::format;
 use crate::store::Access;
+use std::path::PathBuf;
 
-/// Verify, clean up or measure the manifest store
+/// Verify, clean up, measure or export the manifest store
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   driftcheck store verify
-  driftcheck store gc")]
+  driftcheck store export flat.db web-01 baseline:golden")]
 pub(super) struct StoreArgs {
     #[command(subcommand)]
     command: StoreCommand,
@@ -29,6 +30,14 @@ enum StoreCommand {
         /// A stored manifest
         manifest: String,
     },
+    /// Write manifests as one flat SQLite file with a row per entry
+    Export {
+        /// The file to be made
+        file: PathBuf,
+        /// Stored manifests
+        #[arg(required = true)]
+        manifests: Vec<String>,
+    },
 }
 
 pub(super) fn run(args: &StoreArgs, context: &Context) -> Result<Exit, CliError> {
@@ -39,6 +48,12 @@ pub(super) fn run(args: &StoreArgs, context: &Context) -> Result<Exit, CliError>
         StoreCommand::Remove { manifest } => {
             let store = context.open_store(Access::Write)?;
             store.remove_manifest(&store.resolve(manifest)?)?;
+            Ok(Exit::Clean)
+        }
+        StoreCommand::Export { file, manifests } => {
+            let store = context.open_store(Access::Read)?;
+            let ids: Result<Vec<_>, _> = manifests.iter().map(|word| store.resolve(word)).collect();
+            store.export_flat(&ids?, file)?;
             Ok(Exit::Clean)
         }
     }

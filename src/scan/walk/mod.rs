@@ -4,19 +4,26 @@
 //! A directory is a task; its files go in batches that other threads may take. Nobody waits: the
 //! thread that finishes the last part of a directory encodes it and hands its ids to the parent.
 
+mod entry;
+mod pending;
+mod seal;
+mod wanted;
+
+pub(super) use wanted::Wanted;
+
 use super::bytes;
 use super::trust::{Contradiction, Record, Trust, fingerprint};
 use super::{Keep, Options, Progress};
-use crate::collect::Collector;
 use crate::filesystem::{Filesystem, Metadata, Node};
-use crate::model::encoding::encode_tree;
 use crate::model::{
-    Content, ContentId, DirectoryContent, Entry, ExactId, Fault, FileKind, Gap, HardLinks, Name,
-    Omission, Stage, Timestamp, Tree, TreePath, Xattr,
+    Content, ContentDigest, DeviceNumber, DirectoryContent, Entry, Fault, FileKind, Gap, HardLinks,
+    Name, Omission, Stage, Tree, TreePath, Xattr,
 };
+use entry::{UNKNOWN, plain_entry, stat_entry, trusted_entry, unread_directory};
+use pending::{Delivery, Pending};
 use rayon::Scope;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Files that one task reads: enough to be worth a task, few enough to be shared out.
@@ -35,48 +42,6 @@ pub(super) struct Walked {
     pub(super) records: Vec<Record>,
     pub(super) relied_on_previous: bool,
     pub(super) contradiction: Option<Contradiction>,
-}
-
-/// The names that collectors want to hear of.
-pub(super) struct Wanted {
-    exact: HashMap<&'static [u8], Vec<usize>>,
-    prefixes: Vec<(&'static [u8], usize)>,
-    suffixes: Vec<(&'static [u8], usize)>,
-    count: usize,
-}
-
-impl Wanted {
-    pub(super) fn new(collectors: &[&Collector]) -> Self {
-        let mut wanted = Self {
-            exact: HashMap::new(),
-            prefixes: Vec::new(),
-            suffixes: Vec::new(),
-            count: collectors.len(),
-        };
-        for (index, collector) in collectors.iter().enumerate() {
-            for pattern in collector.wanted {
-                if let Some(suffix) = pattern.strip_prefix('*') {
-                    wanted.suffixes.push((suffix.as_bytes(), index));
-                } else if let Some(prefix) = pattern.strip_suffix('*') {
-                    wanted.prefixes.push((prefix.as_bytes(), index));
-                } else {
-                    wanted.exact.entry(pattern.as_bytes()).or_default().push(index);
-                }
-            }
-        }
-        wanted
-    }
-
-    /// Calls `found` with the index of each collector that wants this name, once each.
-    fn each(&self, name: &[u8], mut found: impl FnMut(usize)) {
-        let exact = self.exact.get(name).into_iter().flatten().copied();
-        let prefix = self.prefixes.iter().filter(|(p, _)| name.starts_with(p)).map(|(_, i)| *i);
-        let suffix = self.suffixes.iter().filter(|(s, _)| name.ends_with(s)).map(|(_, i)| *i);
-        let mut indices: Vec<usize> = exact.chain(prefix).chain(suffix).collect();
-        indices.sort_unstable();
-        indices.dedup();
-        indices.into_iter().for_each(&mut found);
-    }
 }
 
 /// What all threads share.
@@ -102,76 +67,6 @@ struct Collected {
     records: Vec<Record>,
     contradiction: Option<Contradiction>,
     root: Option<Delivery>,
-}
-
-/// What a directory's task tells its parent.
-#[derive(Clone)]
-struct Delivery {
-    content: DirectoryContent,
-    /// `None` where they were known before, or could not be read.
-    xattrs: Option<Vec<Xattr>>,
-    /// Whether it is what the previous scan saw, to the exact id.
-    is_unchanged: bool,
-}
-
-/// A directory that is being read.
-struct Pending {
-    parent: Option<(Arc<Pending>, usize)>,
-    name: Option<Name>,
-    inode: (u64, u64),
-    /// Parts that are not finished: batches of files, directories, and the listing itself.
-    remaining: AtomicUsize,
-    has_gap: AtomicBool,
-    /// Whether its own extended attributes are not known from its parent's tree.
-    needs_xattrs: bool,
-    building: Mutex<Building>,
-}
-
-#[derive(Default)]
-struct Building {
-    entries: Vec<Entry>,
-    own_xattrs: Option<Vec<Xattr>>,
-    /// Fingerprint and inodes of what was listed.
-    seen: ([u8; 16], Vec<u64>),
-    /// The record of the previous scan, where its tree is taken over but for these directories.
-    taken_over: Option<Record>,
-    /// Names of directories of a tree that is taken over, with what they delivered.
-    delivered: Vec<(Name, Option<Delivery>)>,
-    /// What the previous scan saw, where all is read again.
-    previous: Option<ExactId>,
-    /// Read although it could be trusted: must come out as before.
-    is_sampled: bool,
-}
-
-impl Pending {
-    fn path(&self) -> TreePath {
-        let mut names = Vec::new();
-        let mut here = Some(self);
-        while let Some(pending) = here {
-            names.extend(pending.name.as_ref());
-            here = pending.parent.as_ref().map(|(parent, _)| parent.as_ref());
-        }
-        let mut path = TreePath::root();
-        for name in names.into_iter().rev() {
-            path.push(name);
-        }
-        path
-    }
-
-    fn building(&self) -> std::sync::MutexGuard<'_, Building> {
-        self.building.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Parents are let go one after the other: a chain of a hundred thousand directories must not be
-/// dropped by recursion.
-impl Drop for Pending {
-    fn drop(&mut self) {
-        let mut next = self.parent.take();
-        while let Some((parent, _)) = next {
-            next = Arc::into_inner(parent).and_then(|mut parent| parent.parent.take());
-        }
-    }
 }
 
 /// A file of a batch: its slot, and what is needed to read it.
@@ -210,25 +105,6 @@ pub(super) fn walk(
     let root = Arc::new(Pending::new(None, None, inode, true));
     rayon::scope(|scope| walk.directory(scope, &node, root));
     walk.finish(metadata)
-}
-
-impl Pending {
-    fn new(
-        parent: Option<(Arc<Self>, usize)>,
-        name: Option<Name>,
-        inode: (u64, u64),
-        needs_xattrs: bool,
-    ) -> Self {
-        Self {
-            parent,
-            name,
-            inode,
-            remaining: AtomicUsize::new(1),
-            has_gap: AtomicBool::new(false),
-            needs_xattrs,
-            building: Mutex::default(),
-        }
-    }
 }
 
 impl<'a> Walk<'a> {
@@ -459,7 +335,7 @@ impl<'a> Walk<'a> {
         name: &Name,
         metadata: &Metadata,
     ) -> Entry {
-        let device = metadata.device.unwrap_or(crate::model::DeviceNumber { major: 0, minor: 0 });
+        let device = metadata.device.unwrap_or(DeviceNumber { major: 0, minor: 0 });
         let content = match metadata.kind {
             FileKind::Fifo => Content::Fifo,
             FileKind::Socket => Content::Socket,
@@ -512,7 +388,7 @@ impl<'a> Walk<'a> {
         slot: usize,
         node: &Node,
         metadata: Metadata,
-    ) -> (Metadata, Option<crate::model::ContentDigest>, Option<Vec<Xattr>>) {
+    ) -> (Metadata, Option<ContentDigest>, Option<Vec<Xattr>>) {
         let name = || pending.building().entries.get(slot).and_then(|entry| entry.name.clone());
         let opened = match self.filesystem.open(node) {
             Ok(opened) => opened,
@@ -586,94 +462,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A directory whose parts are all there: its tree is encoded and kept, or taken over.
-    fn seal(&self, pending: &Pending) -> Delivery {
-        let mut building = std::mem::take(&mut *pending.building());
-        let xattrs = building.own_xattrs.take();
-        let mut tree = Tree { entries: std::mem::take(&mut building.entries) };
-        if let Some(record) = building.taken_over.take() {
-            let all_same = building
-                .delivered
-                .iter()
-                .all(|(_, delivery)| delivery.as_ref().is_some_and(|d| d.is_unchanged));
-            if all_same {
-                self.relied.store(true, Ordering::Relaxed);
-                let content =
-                    DirectoryContent::Read { content: record.content, exact: record.exact };
-                self.collected().records.push(record);
-                return Delivery { content, xattrs, is_unchanged: true };
-            }
-            match self.patched(&record, building.delivered) {
-                Some(patched) => tree = patched,
-                // The store lost it: nothing of the previous scan can be relied on.
-                None => {
-                    self.collected().contradiction.get_or_insert(Contradiction { fact: None });
-                }
-            }
-        }
-        let encoded = encode_tree(&tree);
-        let (content, exact) = (encoded.content, encoded.exact);
-        (self.keep.tree)(encoded);
-        if building.is_sampled
-            && building.previous.is_some_and(|expected| self.contradicts(&expected, &tree))
-        {
-            let contradiction = Contradiction::at(&pending.path());
-            self.collected().contradiction.get_or_insert(contradiction);
-        }
-        self.remember(pending, building.seen, content, exact);
-        let is_unchanged = building.previous == Some(exact);
-        Delivery { content: DirectoryContent::Read { content, exact }, xattrs, is_unchanged }
-    }
-
-    /// The tree of the previous scan with what its directories are now.
-    fn patched(&self, record: &Record, delivered: Vec<(Name, Option<Delivery>)>) -> Option<Tree> {
-        let source = self.options.previous.as_ref()?.source;
-        let mut tree = Tree::clone(&*source.tree(&record.exact).ok()?);
-        for (name, delivery) in delivered {
-            let place =
-                tree.entries.binary_search_by(|entry| entry.name.as_ref().cmp(&Some(&name)));
-            let entry = tree.entries.get_mut(place.ok()?)?;
-            let delivery = delivery?;
-            entry.content = Content::Directory(delivery.content);
-            if delivery.xattrs.is_some() {
-                entry.xattrs = delivery.xattrs;
-            }
-        }
-        self.relied.store(true, Ordering::Relaxed);
-        Some(tree)
-    }
-
-    /// Whether files have other bytes than the previous scan saw, under the same times.
-    fn contradicts(&self, expected: &ExactId, tree: &Tree) -> bool {
-        let previous = self.options.previous.as_ref();
-        let Some(Ok(old)) = previous.map(|previous| previous.source.tree(expected)) else {
-            return false;
-        };
-        tree.entries.iter().any(|entry| {
-            let old = entry.name.as_ref().and_then(|name| old.get(name.as_bytes()));
-            old.is_some_and(|old| {
-                (old.mtime, old.ctime) == (entry.mtime, entry.ctime)
-                    && matches!((&old.content, &entry.content), (
-                        Content::File { size: old_size, digest: Some(old) },
-                        Content::File { size, digest: Some(new) },
-                    ) if old_size == size && old != new)
-            })
-        })
-    }
-
-    fn remember(
-        &self,
-        pending: &Pending,
-        (fingerprint, inodes): ([u8; 16], Vec<u64>),
-        content: ContentId,
-        exact: ExactId,
-    ) {
-        if !pending.has_gap.load(Ordering::Relaxed) {
-            let record = Record { inode: pending.inode, fingerprint, content, exact, inodes };
-            self.collected().records.push(record);
-        }
-    }
-
     fn finish(self, metadata: Result<Metadata, Fault>) -> Walked {
         let mut collected = self.collected.into_inner().unwrap_or_else(PoisonError::into_inner);
         let delivery = collected.root.take();
@@ -709,61 +497,4 @@ impl<'a> Walk<'a> {
             contradiction: collected.contradiction,
         }
     }
-}
-
-/// Stands for the root where even that cannot be looked at.
-const UNKNOWN: Metadata = Metadata {
-    kind: FileKind::Directory,
-    mode: 0,
-    uid: 0,
-    gid: 0,
-    size: 0,
-    mtime: Timestamp::from_seconds(0),
-    ctime: None,
-    links: 1,
-    device: None,
-    inode: (0, 0),
-};
-
-fn unread_directory() -> Content {
-    Content::Directory(DirectoryContent::Unread)
-}
-
-fn stat_entry(metadata: &Metadata, content: Content) -> Entry {
-    Entry {
-        name: None,
-        content,
-        mode: metadata.mode,
-        uid: metadata.uid,
-        gid: metadata.gid,
-        xattrs: None,
-        mtime: metadata.mtime,
-        ctime: metadata.ctime,
-        links: metadata.links,
-    }
-}
-
-fn plain_entry(name: &Name, metadata: &Metadata, content: Content) -> Entry {
-    Entry { name: Some(name.clone()), ..stat_entry(metadata, content) }
-}
-
-/// The entry of the previous scan, if nothing that `stat` says of it has changed.
-fn trusted_entry<'t>(
-    (tree, inodes): &'t (Arc<Tree>, Vec<u64>),
-    name: &Name,
-    metadata: &Metadata,
-) -> Option<&'t Entry> {
-    let index = tree.entries.binary_search_by(|entry| entry.name.as_ref().cmp(&Some(name))).ok()?;
-    let (entry, inode) = (tree.entries.get(index)?, *inodes.get(index)?);
-    let same_stat = entry.content.kind() == metadata.kind
-        && entry.mode == metadata.mode
-        && (entry.uid, entry.gid) == (metadata.uid, metadata.gid)
-        && (entry.mtime, entry.ctime) == (metadata.mtime, metadata.ctime)
-        && entry.links == metadata.links;
-    let same_content = match &entry.content {
-        Content::File { size, digest } => *size == metadata.size && digest.is_some(),
-        _ => true,
-    };
-    (inode != 0 && inode == metadata.inode.1 && same_stat && same_content && entry.xattrs.is_some())
-        .then_some(entry)
 }
