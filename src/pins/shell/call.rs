@@ -174,6 +174,11 @@ impl Interpreter<'_, '_> {
             }
             "docker" | "podman" | "nerdctl" | "buildah" | "crictl" | "ctr" | "skopeo"
             | "kubectl" | "oc" | "docker-compose" => self.containers(name, words, output),
+            "rpm" | "dpkg" => {
+                for word in words.iter().skip(1).filter(|w| super::package::is_url(w.text())) {
+                    super::install::by_url(self, word);
+                }
+            }
             "aws" | "gsutil" | "gcloud" => fetch::object_store(self, words, output),
             "git" => self.git(words),
             "hg" => self.mercurial(words),
@@ -299,14 +304,19 @@ impl Interpreter<'_, '_> {
                     }
                 }
                 _ if text => {
-                    self.run_in_subshell(&word.fragment.clone(), output);
+                    let before = self.environment.constants_only();
+                    // What follows the script is $0, $1, …
+                    if let Some(arguments) = words.get(index.saturating_add(2)..) {
+                        self.bind(arguments);
+                    }
+                    self.run_nested(&word.fragment.clone(), output);
+                    self.environment.restore_constants(&before);
                     return;
                 }
                 _ => {
                     if word.process.is_none() {
                         self.run_file(word, false);
                     }
-                    let _ = index;
                     return;
                 }
             }

@@ -304,6 +304,15 @@ pub(super) fn object_store(shell: &mut Interpreter<'_, '_>, words: &[Word], outp
     download(shell, &url, &destination);
 }
 
+/// Whether a list of checksums says by name which file each is of (`-` and a name from outside say
+/// nothing).
+fn names_a_file(text: &str) -> bool {
+    text.lines().any(|line| {
+        let name = line.split_whitespace().nth(1).map(|name| name.trim_start_matches('*'));
+        name.is_some_and(|name| name != "-" && !name.is_empty() && !name.contains([UNKNOWN, '$']))
+    })
+}
+
 impl Interpreter<'_, '_> {
     /// A downloaded file is run although nothing has checked it.
     pub(super) fn executed(&mut self, id: InputId, how: &str) {
@@ -419,7 +428,7 @@ impl Interpreter<'_, '_> {
         }
         let named: Vec<&(String, InputId)> =
             downloads.iter().filter(|(name, _)| text.contains(file_name(name))).collect();
-        let chosen = if named.is_empty() && downloads.len() == 1 {
+        let chosen = if named.is_empty() && downloads.len() == 1 && !names_a_file(text) {
             downloads.iter().collect()
         } else {
             named

@@ -10,7 +10,7 @@ use crate::pins::strength::{Ecosystem, Strength};
 
 pub(super) use super::install_languages::{
     bundle, cargo, composer, conda, cpan, gem, go, luarocks, npm, npx, nuget, pip, pipx, poetry,
-    powershell, rustup, uv,
+    powershell, rustup, tool, uv,
 };
 
 /// Everything installed is upgraded.

@@ -389,6 +389,38 @@ pub(super) fn powershell(shell: &mut Interpreter<'_, '_>, invocation: &Invocatio
     }
 }
 
+/// Version managers: `tfenv install 1.5.7`, `asdf install nodejs 20.1.0`, `mise use node@20`.
+pub(super) fn tool(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) {
+    let arguments = &invocation.arguments;
+    let Some(first) = arguments.operands.first() else { return };
+    let version_first =
+        first.text().starts_with(|c: char| c.is_ascii_digit() || c == 'v' || c == UNKNOWN)
+            && !first.text().contains('@')
+            || arguments.operands.len() == 1 && !first.text().contains('@');
+    let (subject, version, word) = match (first.split_once('@'), arguments.operands.get(1)) {
+        (Some((name, version)), _) => (name.text().to_owned(), version.text().to_owned(), first),
+        (None, Some(version)) if !version_first => {
+            (first.text().to_owned(), version.text().to_owned(), version)
+        }
+        _ => (invocation.program.to_owned(), first.text().to_owned(), first),
+    };
+    let bare = version.trim_start_matches('v');
+    let digits = bare.starts_with(|c: char| c.is_ascii_digit());
+    let strength = if classify::is_unknown(&version) {
+        Strength::Unknown
+    } else if digits && bare.matches('.').count() >= 2 {
+        Strength::Exact
+    } else if digits {
+        Strength::Range
+    } else {
+        match classify::constraint(&version) {
+            Strength::None => Strength::None,
+            _ => Strength::Floating,
+        }
+    };
+    shell.package(Package::new(Ecosystem::Tool, word, &subject, &version).held(strength));
+}
+
 /// cpan and cpanm: `Name@version`, `Name~range`.
 pub(super) fn cpan(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) {
     for word in &invocation.arguments.operands {

@@ -313,7 +313,8 @@ impl Interpreter<'_, '_> {
         true
     }
 
-    fn bind(&mut self, arguments: &[Word]) {
+    /// Gives positional parameters their values.
+    pub(super) fn bind(&mut self, arguments: &[Word]) {
         let file = Arc::clone(&self.file);
         let constant = |values: Vec<Fragment>, name: String, word: Option<&Word>| {
             let outer = word.and_then(|word| word.origin.clone());

@@ -8,7 +8,7 @@
 //! ```text
 //! audit -> interpret (statements, constants) -> words (expansion, spans)
 //!       -> pipeline (who reads what) -> call (wrappers, dispatch)
-//!       -> managers (table) -> install, install_languages, python
+//!       -> managers (table.rs) -> install, install_languages, python
 //!       -> fetch (downloads, checksums), vcs, containers, sources
 //! ```
 //!
@@ -29,6 +29,8 @@ mod pipeline;
 mod powershell;
 mod python;
 mod sources;
+mod table;
+mod valued;
 mod vcs;
 mod words;
 mod wrappers;

@@ -124,10 +124,13 @@ impl Interpreter<'_, '_> {
             match node.kind() {
                 "file_redirect" => self.file_redirect(node, &mut found),
                 "herestring_redirect" => {
-                    if let Some(value) = node.named_child(
-                        node.named_child_count().saturating_sub(1).try_into().unwrap_or(0),
-                    ) {
-                        found.feed = Some(Feed::Text(self.expander().word(value).fragment));
+                    let mut cursor = node.walk();
+                    if let Some(value) = node.named_children(&mut cursor).last() {
+                        let word = self.expander().word(value);
+                        found.feed = Some(match word.substitutions.as_slice() {
+                            [commands] => Feed::Commands(commands.clone()),
+                            _ => Feed::Text(word.fragment),
+                        });
                     }
                 }
                 "heredoc_redirect" => self.heredoc_redirect(node, &mut found),

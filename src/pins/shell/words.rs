@@ -367,10 +367,13 @@ impl Expander<'_> {
         )
     }
 
-    /// `$(echo text)` with nothing but plain text.
+    /// `$(echo text)`, `$(which program)` with nothing but plain text.
     fn literal_echo(&self, node: Node<'_>) -> Option<String> {
         let inside = self.inside(node);
-        let rest = inside.text().trim().strip_prefix("echo ")?;
+        let text = inside.text().trim();
+        let rest = ["echo ", "which ", "command -v ", "type -p "]
+            .iter()
+            .find_map(|program| text.strip_prefix(program))?;
         let plain = |c: char| c.is_ascii_alphanumeric() || " ._-+:=/~".contains(c);
         rest.chars().all(plain).then(|| rest.trim().to_owned())
     }
