@@ -64,6 +64,39 @@ fn json(character: char) -> Option<&'static str> {
     }
 }
 
+fn quoted(character: char) -> Option<&'static str> {
+    match character {
+        '"' => Some("\\\""),
+        '\\' => Some("\\\\"),
+        _ => None,
+    }
+}
+
+/// Lays a command into a template of HCL: `${` and `%{` are doubled, other characters escaped.
+fn templated(
+    before: &str,
+    command: &str,
+    after: &str,
+    escape: impl Fn(char) -> Option<&'static str>,
+) -> Laid {
+    let mut laid = Laid::between(before, "", "", |_| None);
+    laid.map.clear();
+    let mut rest = command.chars().peekable();
+    while let Some(character) = rest.next() {
+        laid.map.extend(std::iter::repeat_n(laid.text.len(), character.len_utf8()));
+        if matches!(character, '$' | '%') && rest.peek() == Some(&'{') {
+            laid.text.push(character);
+        }
+        match escape(character) {
+            Some(escaped) => laid.text.push_str(escaped),
+            None => laid.text.push(character),
+        }
+    }
+    laid.map.push(laid.text.len());
+    laid.text.push_str(after);
+    laid
+}
+
 /// Every carrier that runs shell commands, in each of its forms.
 pub const CARRIERS: &[Template] = &[
     Template {
@@ -111,6 +144,80 @@ pub const CARRIERS: &[Template] = &[
         form: "recipe",
         path: "Makefile",
         lay: |command| Laid::between("all:\n\t@", command, "\n", |c| (c == '$').then_some("$$")),
+    },
+    Template {
+        carrier: "packer",
+        form: "inline list",
+        path: "web.pkr.hcl",
+        lay: |command| {
+            let before = "build {\n  provisioner \"shell\" {\n    inline = [\"set -e\", \"";
+            templated(before, command, "\"]\n  }\n}\n", quoted)
+        },
+    },
+    Template {
+        carrier: "packer",
+        form: "indented heredoc",
+        path: "web.pkr.hcl",
+        lay: |command| {
+            let before =
+                "build {\n  provisioner \"shell\" {\n    inline = [<<-EOT\n      set -e\n      ";
+            templated(before, command, "\n    EOT\n    ]\n  }\n}\n", |_| None)
+        },
+    },
+    Template {
+        carrier: "packer-json",
+        form: "inline list",
+        path: "web.json",
+        lay: |command| {
+            let before =
+                "{\"builders\": [], \"provisioners\": [{\"type\": \"shell\", \"inline\": [\"";
+            Laid::between(before, command, "\"]}]}\n", json)
+        },
+    },
+    Template {
+        carrier: "terraform",
+        form: "remote-exec",
+        path: "main.tf",
+        lay: |command| {
+            let before = "resource \"null_resource\" \"x\" {\n  provisioner \"remote-exec\" {\n    inline = [\n      \"";
+            templated(before, command, "\",\n    ]\n  }\n}\n", quoted)
+        },
+    },
+    Template {
+        carrier: "terraform",
+        form: "local-exec",
+        path: "main.tofu",
+        lay: |command| {
+            let before = "resource \"terraform_data\" \"x\" {\n  provisioner \"local-exec\" {\n    command = \"";
+            templated(before, command, "\"\n  }\n}\n", quoted)
+        },
+    },
+    Template {
+        carrier: "terraform",
+        form: "user_data heredoc",
+        path: "main.tf",
+        lay: |command| {
+            let before = "resource \"aws_instance\" \"x\" {\n  user_data = <<EOF\n#!/bin/bash\n";
+            templated(before, command, "\nEOF\n}\n", |_| None)
+        },
+    },
+    Template {
+        carrier: "terraform",
+        form: "user_data, encoded and indented",
+        path: "main.tf",
+        lay: |command| {
+            let before = "resource \"aws_launch_template\" \"x\" {\n  user_data = base64encode(<<-EOF\n    #!/bin/bash\n    ";
+            templated(before, command, "\n  EOF\n  )\n}\n", |_| None)
+        },
+    },
+    Template {
+        carrier: "terraform",
+        form: "JSON",
+        path: "main.tf.json",
+        lay: |command| {
+            let before = "{\"resource\": {\"null_resource\": {\"x\": {\"provisioner\": {\"remote-exec\": {\"inline\": [\"";
+            templated(before, command, "\"]}}}}}}\n", json)
+        },
     },
 ];
 
@@ -530,6 +637,28 @@ fn every_image_has_one_verdict_in_every_instruction() {
             let (from, to) = (before.len(), before.len() + image.len());
             let expected = format!("{from}..{to} {image}: container-image {subject} {strength}");
             assert_eq!(verdicts("dockerfile", "Dockerfile", &text), [expected], "{text}");
+        }
+        let forms: [(&str, &str, &str, &str); 4] = [
+            ("packer", "a.pkr.hcl", "source \"docker\" \"x\" {\n  image = \"", "\"\n}\n"),
+            (
+                "packer-json",
+                "a.json",
+                "{\"builders\": [{\"type\": \"docker\", \"image\": \"",
+                "\"}]}",
+            ),
+            ("terraform", "a.tf", "resource \"docker_image\" \"x\" {\n  name = \"", "\"\n}\n"),
+            (
+                "terraform",
+                "a.tf",
+                "resource \"aws_ecs_task_definition\" \"x\" {\n  container_definitions = <<EOF\n[{\"image\": \"",
+                "\"}]\nEOF\n}\n",
+            ),
+        ];
+        for (carrier, path, before, after) in forms {
+            let text = format!("{before}{image}{after}");
+            let (from, to) = (before.len(), before.len() + image.len());
+            let expected = format!("{from}..{to} {image}: container-image {subject} {strength}");
+            assert_eq!(verdicts(carrier, path, &text), [expected], "{text}");
         }
     }
 }
