@@ -22,6 +22,7 @@ mod house;
 mod main_job;
 mod oracle;
 mod pins_hostile;
+mod pins_hcl;
 mod pins_matrix;
 mod pins_mutation;
 mod rpmdb;
