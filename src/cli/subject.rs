@@ -50,7 +50,12 @@ impl Subject {
         }
         let path = Path::new(word);
         let is_there = path.symlink_metadata().is_ok();
-        let stored = if word.contains('/') { None } else { find_stored(word, context)? };
+        let stored = match find_stored(word, context) {
+            _ if word.contains('/') => None,
+            // What lies there can be read without a store, however broken that is.
+            Err(_) if is_there => None,
+            found => found?,
+        };
         match (stored, is_there) {
             (Some(_), true) => Err(CliError::new(format!(
                 "{word} is the name of a stored manifest and of a file or folder here"

@@ -29,9 +29,10 @@ pub(in crate::report) fn write(
 fn overview(page: &mut Page<'_>, manifest: &Manifest) -> io::Result<()> {
     let header = &manifest.header;
     let records = &manifest.records;
-    if page.view.verbosity > Verbosity::Quiet {
-        page.heading(&format::escaped(&header.name), None)?;
+    if page.view.verbosity == Verbosity::Quiet {
+        return writeln!(page.out, "{} {}", manifest.id(), format::escaped(&header.name));
     }
+    page.heading(&format::escaped(&header.name), None)?;
     let mut rows = vec![
         ("id", manifest.id().to_string()),
         ("target", format::escaped(&header.target)),
