@@ -66,6 +66,15 @@ pub(super) fn write_cache(
     let manifest = (entry.keep == Keep::WithManifest).then_some(manifest.as_bytes());
     let manifest = manifest.map(<[u8; 32]>::as_slice);
     let blob = *blake3::hash(entry.data).as_bytes();
+    let sum = cache_checksum(entry.kind, entry.key, manifest, &blob);
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO caches (kind, key, manifest, blob, checksum)
+             VALUES (?, ?, ?, ?, ?)",
+        )?
+        .execute(params![entry.kind, entry.key, manifest, blob, sum])?;
+    // First, so that the pages of the old bytes take the new ones.
+    drop_unnamed_blobs(connection)?;
     let is_there = connection
         .prepare_cached("SELECT 1 FROM cache_blobs WHERE id = ?")?
         .exists(params![blob])?;
@@ -74,14 +83,7 @@ pub(super) fn write_cache(
             .prepare_cached("INSERT INTO cache_blobs (id, data) VALUES (?, ?)")?
             .execute(params![blob, pack(entry.data)])?;
     }
-    let sum = cache_checksum(entry.kind, entry.key, manifest, &blob);
-    connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO caches (kind, key, manifest, blob, checksum)
-             VALUES (?, ?, ?, ?, ?)",
-        )?
-        .execute(params![entry.kind, entry.key, manifest, blob, sum])?;
-    drop_unnamed_blobs(connection)
+    Ok(())
 }
 
 /// Drops the bytes that no cache names any more.

@@ -102,8 +102,10 @@ fn unreadable_parts_are_gaps_and_never_clean() {
     };
     let report = as_nobody(&["compare", &target, &target], 2);
     assert_eq!(report["outcome"], "incomplete");
-    let gaps: Vec<&str> =
+    let mut gaps: Vec<&str> =
         report["gaps"].as_array().unwrap().iter().filter_map(|gap| gap["path"].as_str()).collect();
+    // The bytes of shadow are missed twice: as a file and as facts.
+    gaps.dedup();
     assert_eq!(gaps, ["/etc/shadow", "/root"]);
     let report = as_nobody(&["compare", &target, &target, "--allow-gaps"], 0);
     assert_eq!(report["outcome"], "clean");
