@@ -22,6 +22,11 @@
 //! * [`rules`]: the rule families. [`requirements`]: what policy asks for. [`report`]: the judged
 //!   report. [`walk`]: trees of files into one report.
 //!
+//! Tests that a new carrier joins: `tests/it/pins_matrix.rs` (the same command, the same verdict, at
+//! the same word: one row says how a command is laid into the file), `pins_mutation.rs` (a pinned
+//! sample is clean, each pin taken away is one finding), `pins_hostile.rs` (every carrier of the table
+//! is in it by itself).
+//!
 //! It refuses: to execute, to ask the network, to leave the root, to call anything unpinned that
 //! it does not understand ([`Strength::Unknown`] instead), and to let one bad file, or a bad part
 //! of a file, hide another.

@@ -122,6 +122,8 @@ fn files_below(root: &Path, options: &AuditOptions) -> (PathBuf, Vec<String>, Ve
     let include_vendored = options.include_vendored;
     let walker = ignore::WalkBuilder::new(root)
         .hidden(false)
+        // Whoever names a root wants it read, whatever lies above it says.
+        .parents(false)
         .ignore(!options.include_ignored)
         .git_ignore(!options.include_ignored)
         .git_exclude(!options.include_ignored)
@@ -210,4 +212,82 @@ pub fn audit_source(
         gaps: vec![PinGap { file: path, line: None, reason: "the reader failed on it".into() }],
         ..Collected::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn tree(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for (path, bytes) in files {
+            let path = directory.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        directory
+    }
+
+    fn check(directory: &Path, options: &AuditOptions, subjects: &[&str], gaps: &[&str]) {
+        let report = audit_paths(&[directory.to_path_buf()], options);
+        let found: Vec<&str> = report.inputs.iter().map(|i| i.input.subject.as_str()).collect();
+        assert_eq!(found, subjects);
+        let prefix = format!("{}/", directory.display());
+        let files: Vec<&str> =
+            report.gaps.iter().filter_map(|gap| gap.file.strip_prefix(&prefix)).collect();
+        assert_eq!(files, gaps);
+    }
+
+    #[test]
+    fn sensible_defaults_all_to_be_overridden() {
+        let large = vec![b'x'; usize::try_from(MAX_FILE).unwrap() + 1];
+        let directory = tree(&[
+            (".gitignore", b"ignored/\n"),
+            (".hidden/a.sh", b"apk add one\n"),
+            ("b.sh", b"apk add two\n"),
+            ("binary.sh", b"apk\0add x\n"),
+            ("c/Dockerfile", b"RUN apk add three\n"),
+            ("ignored/d.sh", b"apk add four\n"),
+            ("large.sh", &large),
+            ("large.txt", &large),
+            ("node_modules/e.sh", b"apk add five\n"),
+            ("picture.png", b"\0\0"),
+        ]);
+        let gaps = ["binary.sh", "large.sh"];
+        let mut options =
+            AuditOptions { requirements: Requirements::shipped().unwrap(), ..Default::default() };
+        check(directory.path(), &options, &["one", "two", "three"], &gaps);
+        options.include_ignored = true;
+        check(directory.path(), &options, &["one", "two", "three", "four"], &gaps);
+        options.include_vendored = true;
+        check(directory.path(), &options, &["one", "two", "three", "four", "five"], &gaps);
+    }
+
+    #[test]
+    fn what_a_dockerfile_runs_is_read_once() {
+        let directory = tree(&[
+            ("Dockerfile", b"FROM scratch\nCOPY tools /t/\nRUN /t/x.sh && sh /t/list\n"),
+            ("tools/list", b"apk add two\n"),
+            ("tools/x.sh", b"#!/bin/sh\napk add one\n"),
+        ]);
+        let options =
+            AuditOptions { requirements: Requirements::shipped().unwrap(), ..Default::default() };
+        check(directory.path(), &options, &["two", "one"], &[]);
+        let root = [directory.path().join("missing")];
+        assert_eq!(audit_paths(&root, &options).gaps.len(), 1);
+    }
+
+    #[test]
+    fn a_panic_is_a_gap() {
+        let carrier: &'static carrier::Carrier = Box::leak(Box::new(carrier::Carrier {
+            name: "bad",
+            summary: "",
+            recognises: |_, _| true,
+            read: |_, _| panic!("on purpose"),
+        }));
+        let repository = Repository::of_files([]);
+        let collected = audit_source(&SourceFile::new("f", &b""[..]), carrier, &repository);
+        assert_eq!(collected.gaps.len(), 1);
+    }
 }
