@@ -4,6 +4,7 @@
 //! `RUN --mount=from=`, `# syntax=`, `ADD` of URLs and git repositories, heredocs, the JSON form,
 //! `SHELL`, `ONBUILD`. A stage's name, `scratch` and a stage's number are no inputs.
 
+mod arguments;
 mod instructions;
 mod json;
 
@@ -16,6 +17,7 @@ use super::repository::{self, SourceFile};
 use super::shell::{self, Context, Dialect, Expanded};
 use super::span::{Fragment, FragmentBuilder};
 use super::strength::{Ecosystem, Strength};
+use arguments::{flags, pairs, strip, trimmed};
 use instructions::Instruction;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -445,75 +447,4 @@ impl Walk<'_, '_> {
             self.instruction(&inner);
         }
     }
-}
-
-/// A fragment without the blanks around it.
-fn trimmed(fragment: &Fragment) -> Fragment {
-    let text = fragment.text();
-    let start = text.len().saturating_sub(text.trim_start().len());
-    fragment.slice(start..start.saturating_add(text.trim().len()))
-}
-
-/// The `--flags` in front of an instruction's arguments, and the rest.
-fn flags(body: &Fragment) -> (Vec<Fragment>, Fragment) {
-    let mut found = Vec::new();
-    let mut rest = trimmed(body);
-    while rest.text().starts_with("--") {
-        let end = rest.text().find(char::is_whitespace).unwrap_or(rest.text().len());
-        found.push(rest.slice(0..end));
-        rest = trimmed(&rest.slice(end..rest.text().len()));
-    }
-    (found, rest)
-}
-
-fn strip(fragment: &Fragment, prefix: &str) -> Option<Fragment> {
-    let rest = fragment.text().strip_prefix(prefix)?;
-    let end = fragment.text().len();
-    let start = end.saturating_sub(rest.len());
-    let quoted = rest.len() >= 2 && rest.starts_with('"') && rest.ends_with('"');
-    let inset = usize::from(quoted);
-    Some(fragment.slice(start.saturating_add(inset)..end.saturating_sub(inset)))
-}
-
-/// `NAME=value NAME="other value" NAME`, as ARG and ENV write them; the values still quoted.
-fn pairs(body: &Fragment) -> Vec<(String, Option<Fragment>)> {
-    let mut found = Vec::new();
-    let text = body.text();
-    let mut quote = None;
-    let mut start = None;
-    let mut escaped = false;
-    let mut push = |range: std::ops::Range<usize>| {
-        let word = text.get(range.clone()).unwrap_or_default();
-        match word.find('=') {
-            Some(at) => {
-                let name = word.get(..at).unwrap_or_default().trim_matches('"').to_owned();
-                let value = range.start.saturating_add(at).saturating_add(1)..range.end;
-                found.push((name, Some(body.slice(value))));
-            }
-            None => found.push((word.to_owned(), None)),
-        }
-    };
-    for (at, character) in text.char_indices() {
-        if escaped {
-            escaped = false;
-            continue;
-        }
-        match (quote, character) {
-            (_, '\\') => escaped = true,
-            (Some(open), c) if c == open => quote = None,
-            (None, '"' | '\'') => quote = Some(character),
-            (None, c) if c.is_whitespace() => {
-                if let Some(from) = start.take() {
-                    push(from..at);
-                }
-                continue;
-            }
-            _ => {}
-        }
-        start.get_or_insert(at);
-    }
-    if let Some(from) = start {
-        push(from..text.len());
-    }
-    found
 }

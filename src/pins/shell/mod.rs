@@ -30,6 +30,7 @@ mod powershell;
 mod python;
 mod sources;
 mod table;
+mod text;
 mod valued;
 mod vcs;
 mod words;

@@ -29,7 +29,7 @@ impl Interpreter<'_, '_> {
         while let Some(word) = rest.next() {
             let lower = word.text().to_ascii_lowercase();
             if ["-command", "-c", "/c", "/command"].contains(&lower.as_str()) {
-                let script = super::call::space_joined(&rest.cloned().collect::<Vec<_>>());
+                let script = super::text::space_joined(&rest.cloned().collect::<Vec<_>>());
                 self.powershell_script(&script);
                 return;
             }
@@ -49,7 +49,7 @@ impl Interpreter<'_, '_> {
             } else if !lower.starts_with('-') {
                 let mut all = vec![word.clone()];
                 all.extend(rest.cloned());
-                let script = super::call::space_joined(&all);
+                let script = super::text::space_joined(&all);
                 self.powershell_script(&script);
                 return;
             }
