@@ -15,7 +15,7 @@ mod commands;
 mod decode;
 mod evaluate;
 mod functions;
-pub(in crate::pins) mod json;
+pub(crate) mod json;
 pub(in crate::pins) mod module;
 pub(in crate::pins) mod parse;
 mod reader;

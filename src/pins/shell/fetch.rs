@@ -187,6 +187,15 @@ pub(super) fn call(
     let arguments = Arguments::parse(words.get(1..).unwrap_or_default(), valued, Dashes::Clusters);
     let asks_only = if curl {
         arguments.has(&["-I", "--head", "-T", "--upload-file", "-V", "--version", "-h", "--help"])
+            || arguments.has(&[
+                "-d",
+                "--data",
+                "--data-raw",
+                "--data-binary",
+                "--json",
+                "-F",
+                "--form",
+            ])
     } else {
         arguments.has(&["--spider", "--version", "-V", "--help", "-h"])
     };
