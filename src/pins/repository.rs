@@ -4,12 +4,13 @@
 //! Paths are relative to the root, with `/` between the names and without `.` and `..`.
 
 use super::span::{Fragment, LineIndex, Position};
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// Larger files are no build files that a person wrote; a generated one of this size would cost
 /// seconds and hundreds of megabytes in every parser.
@@ -69,24 +70,25 @@ pub fn extension(path: &str) -> Option<&str> {
 }
 
 /// The tree that build files refer into.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Repository {
     root: Option<PathBuf>,
     memory: BTreeMap<String, Arc<[u8]>>,
+    prepared: Mutex<BTreeMap<String, Arc<dyn Any + Send + Sync>>>,
 }
 
 impl Repository {
     /// A directory on disk. A root that cannot be resolved holds no files.
     #[must_use]
     pub fn at(root: PathBuf) -> Self {
-        Self { root: fs::canonicalize(root).ok(), memory: BTreeMap::new() }
+        Self { root: fs::canonicalize(root).ok(), ..Self::default() }
     }
 
     /// A tree that exists only in memory.
     #[must_use]
     pub fn of_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
         let memory = files.into_iter().map(|(path, bytes)| (path.to_owned(), Arc::from(bytes)));
-        Self { root: None, memory: memory.collect() }
+        Self { memory: memory.collect(), ..Self::default() }
     }
 
     /// The bytes of a file inside of the root; `None` where there is no such regular file, where
@@ -106,6 +108,20 @@ impl Repository {
         let file = fs::File::open(&real).ok()?;
         file.take(MAX_FILE.saturating_add(1)).read_to_end(&mut bytes).ok()?;
         (u64::try_from(bytes.len()).ok()? <= MAX_FILE).then(|| Arc::from(bytes))
+    }
+
+    /// What several files of the tree need in common, made once for all of them: `key` names what
+    /// it is and of which folder. Two threads may both make it; both get the same one.
+    pub fn prepared<T: Any + Send + Sync>(&self, key: &str, make: impl FnOnce() -> T) -> Arc<T> {
+        let known = self.prepared.lock().ok().and_then(|prepared| prepared.get(key).cloned());
+        if let Some(Ok(known)) = known.map(Arc::downcast::<T>) {
+            return known;
+        }
+        let made = Arc::new(make());
+        if let Ok(mut prepared) = self.prepared.lock() {
+            prepared.insert(key.to_owned(), Arc::clone(&made) as Arc<dyn Any + Send + Sync>);
+        }
+        made
     }
 
     /// Whether there is such a file.

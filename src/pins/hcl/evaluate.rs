@@ -1,6 +1,7 @@
 //! From expressions to values: literals, variables through their defaults and variable files,
 //! locals, templates, loops over literal lists and the functions of [`super::functions`]. What a
-//! run decides is [`Value::Either`] or [`Value::Unknown`], never silently fine.
+//! run decides is [`Value::Either`] or [`Value::Unknown`], never silently fine. Strip markers
+//! (`~}`) are not applied: blanks around a word change nothing of it.
 
 use super::functions;
 use super::module::Module;
@@ -26,7 +27,7 @@ const MAX_LOOP: usize = 256;
 /// Evaluates the expressions of one file in its unit.
 pub(in crate::pins) struct Evaluator<'a> {
     pub repository: &'a Repository,
-    pub module: Module,
+    pub module: Arc<Module>,
     /// The file under audit.
     pub file: Arc<str>,
     steps: Cell<usize>,
@@ -42,7 +43,7 @@ pub(super) struct Scope<'s> {
 
 impl<'a> Evaluator<'a> {
     /// For the expressions of `file`.
-    pub fn new(repository: &'a Repository, module: Module, file: &Arc<str>) -> Self {
+    pub fn new(repository: &'a Repository, module: Arc<Module>, file: &Arc<str>) -> Self {
         Self { repository, module, file: Arc::clone(file), steps: Cell::new(MAX_STEPS) }
     }
 
@@ -348,5 +349,134 @@ impl Joined {
         let mut text = Text::new(self.builder.finish(), &self.file);
         text.spliced = self.spliced;
         Value::Text(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pins::hcl::module::{Tool, read_file};
+    use crate::pins::repository::SourceFile;
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    /// What an expression comes to, unknown parts as `?`; several values with `|` between them.
+    fn evaluated(files: &[(&str, &str)]) -> Vec<String> {
+        let bytes = files.iter().map(|(path, text)| (*path, text.as_bytes()));
+        let repository = Repository::of_files(bytes);
+        let (path, text) = files[0];
+        let source = SourceFile::new(path, text.as_bytes());
+        let (body, faults) = read_file(&source);
+        assert!(faults.is_empty(), "{faults:?}");
+        let module = Module::around(&repository, path, Tool::Terraform);
+        let evaluator = Evaluator::new(&repository, module, &source.path);
+        let locals = body.blocks("locals").flat_map(|block| &block.body.attributes);
+        let values = locals.map(|attribute| {
+            let words = evaluator.words(&attribute.value).into_iter().map(|word| word.text);
+            words.collect::<Vec<_>>().join("|").replace(crate::pins::UNKNOWN, "?")
+        });
+        values.collect()
+    }
+
+    fn check(expression: &str, expected: &str) {
+        let text = format!(
+            "locals {{\n  x = {expression}\n}}\nvariable \"v\" {{\n  default = \
+             \"1.2\"\n}}\nvariable \"n\" {{}}\n"
+        );
+        assert_eq!(evaluated(&[("main.tf", &text)]), [expected], "{expression}");
+    }
+
+    #[test]
+    fn what_a_run_decides_is_not_guessed() {
+        check("var.v", "1.2");
+        check("var.n", "?");
+        check("var.missing", "?");
+        check("\"a-${var.n}-b\"", "a-?-b");
+        check("aws_instance.x.id", "");
+        check("\"a-${aws_instance.x.id}\"", "a-?");
+        check("var.n ? \"a\" : \"b\"", "a|b");
+        check("{ a = \"1\", b = \"2\" }[var.n]", "1|2");
+        check("lookup({ a = \"1\", b = \"2\" }, var.n)", "1|2");
+        check("try(var.v, \"x\")", "1.2|x");
+        check("sha256(\"a\")", "");
+    }
+
+    #[test]
+    fn variable_files_give_values() {
+        let main = "locals {\n  x = var.v\n}\nvariable \"v\" {\n  default = \"1\"\n}\n";
+        assert_eq!(evaluated(&[("main.tf", main), ("terraform.tfvars", "v = \"2\"\n")]), ["2"]);
+        assert_eq!(evaluated(&[("main.tf", main), ("x.auto.tfvars", "v = \"3\"\n")]), ["3"]);
+        assert_eq!(evaluated(&[("main.tf", main), ("other.tfvars", "v = \"4\"\n")]), ["1"]);
+    }
+
+    /// The same expressions evaluated by Terraform itself.
+    #[test]
+    fn terraform_comes_to_the_same() {
+        let expressions = [
+            "\"a\\n\\t\\\"b\\\" \\u00e9 $${c} %%{d} 100%\"",
+            "\"${\"a\"}-${var.v}\"",
+            "join(\" \", [\"a\", var.v, \"c\"])",
+            "join(\"\\n\", concat([\"a\"], [\"b\", \"c\"]))",
+            "format(\"%s-%s-%d%%\", \"a\", var.v, 3)",
+            "split(\",\", \"a,b,c\")[1]",
+            "element([\"a\", \"b\"], 1)",
+            "lookup({ a = \"1\", b = \"2\" }, \"b\")",
+            "merge({ a = \"1\" }, { a = \"2\" }).a",
+            "{ a = { b = [\"c\", \"d\"] } }.a.b[1]",
+            "join(\",\", [for x in [\"a\", \"b\"] : \"<${x}>\"])",
+            "join(\",\", [for k, x in { q = \"a\" } : \"${k}=${x}\"])",
+            "join(\",\", [{ n = \"a\" }, { n = \"b\" }][*].n)",
+            "upper(replace(\"a-b\", \"-\", \"_\"))",
+            "trimspace(\"  a b \")",
+            "trimprefix(\"v1.2\", \"v\")",
+            "basename(\"a/b.sh\")",
+            "templatefile(\"t.tftpl\", { a = \"1\", l = [\"x\", \"y\"] })",
+            "file(\"t.txt\")",
+            "<<EOT\n  a ${var.v}\n    b $${c}\nEOT",
+            "<<-EOT\n    a\n      ${var.v} b\n\n    c\n  EOT",
+            "<<-EOT\n    ${var.v} x\n     y\n    EOT",
+            "chomp(<<-EOT\n\ta\n\tb\n  EOT\n  )",
+        ];
+        let template = "a=${a}\n%{ for x in l }${x};%{ endfor }\nend $${b}\n";
+        let plain = "plain ${not} a template\n";
+        let mut main = "variable \"v\" {\n  default = \"1.2\"\n}\nlocals {\n".to_owned();
+        for (index, expression) in expressions.iter().enumerate() {
+            main.push_str(&format!("  x{index} = {expression}\n"));
+        }
+        main.push_str("}\n");
+        let files = [("main.tf", main.as_str()), ("t.tftpl", template), ("t.txt", plain)];
+        let ours = evaluated(&files);
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let child = Command::new("terraform")
+            .args(["console", "-no-color"])
+            .current_dir(folder.path())
+            .env("CHECKPOINT_DISABLE", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(mut child) = child else {
+            eprintln!("skipped: there is no terraform here");
+            return;
+        };
+        let names: Vec<String> = (0..expressions.len()).map(|n| format!("local.x{n}")).collect();
+        let question = format!("jsonencode([{}])\n", names.join(", "));
+        child.stdin.take().unwrap().write_all(question.as_bytes()).unwrap();
+        let answer = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&answer.stdout);
+        // The console prints the JSON as a quoted string.
+        let line = text.lines().find(|line| line.starts_with('"')).unwrap_or_default();
+        let Ok(inner) = serde_json::from_str::<String>(line) else {
+            eprintln!("skipped: terraform answers {text}");
+            return;
+        };
+        let theirs: Vec<String> = serde_json::from_str(&inner).unwrap();
+        for ((expression, ours), theirs) in expressions.iter().zip(&ours).zip(&theirs) {
+            assert_eq!(ours, theirs, "{expression}");
+        }
+        assert_eq!(theirs.len(), expressions.len());
     }
 }

@@ -55,15 +55,14 @@ pub(super) struct Definition {
 /// The unit.
 #[derive(Debug, Default)]
 pub(in crate::pins) struct Module {
-    /// The files in the order of their names; of those that are not the one under audit only
-    /// definitions and settings are read.
+    /// The files in the order of their names; only definitions and settings are read of them.
     pub files: Vec<ModuleFile>,
     pub(super) variables: BTreeMap<String, Definition>,
     pub(super) locals: BTreeMap<String, Definition>,
     values: Vec<SourceFile>,
 }
 
-/// Blocks of other files of the folder that are of interest.
+/// Blocks that matter to the other files of a folder.
 fn shared(word: &str) -> bool {
     matches!(
         word,
@@ -72,44 +71,43 @@ fn shared(word: &str) -> bool {
 }
 
 impl Module {
-    /// Reads the folder around `own`, whose body is read already.
-    pub fn load(repository: &Repository, own: &SourceFile, body: Body, tool: Tool) -> Self {
+    /// The unit that a file belongs to; each folder is read once.
+    pub fn around(repository: &Repository, file: &str, tool: Tool) -> Arc<Self> {
+        let directory = file.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let key = format!("hcl unit {tool:?} {directory}");
+        repository.prepared(&key, || Self::load(repository, directory, tool))
+    }
+
+    /// A file that is a unit by itself.
+    pub fn alone(source: &SourceFile, body: Body) -> Self {
+        let file = ModuleFile { source: source.clone(), body };
+        let mut module = Self { files: vec![file], ..Self::default() };
+        module.define();
+        module
+    }
+
+    fn load(repository: &Repository, directory: &str, tool: Tool) -> Self {
         let mut module = Self::default();
-        let mut given = Vec::new();
-        let directory = own.path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        let mut own = Some((own.clone(), body));
-        let own_name = own.as_ref().map(|(file, _)| file.name().to_owned()).unwrap_or_default();
         let mut names = repository.list(directory);
-        let wanted = |name: &String| {
+        names.retain(|name| {
             tool.suffixes().iter().any(|suffix| name.ends_with(suffix)) || tool.gives_values(name)
-        };
-        names.retain(wanted);
+        });
         names.truncate(MAX_FILES);
+        let mut given = Vec::new();
         for name in names {
-            if name == own_name
-                && let Some((source, body)) = own.take()
-            {
-                module.files.push(ModuleFile { source, body });
-                continue;
-            }
             let path = format!("{directory}/{name}");
             let path = path.trim_start_matches('/');
             let Some(bytes) = repository.read(path) else { continue };
             let source = SourceFile::new(path, bytes);
-            let body = read_shared(&source, tool.gives_values(&name));
-            if tool.gives_values(&name) {
-                given.push((source, body));
-            } else {
-                module.files.push(ModuleFile { source, body });
-            }
-        }
-        if let Some((source, body)) = own {
-            module.files.push(ModuleFile { source, body });
+            let values = tool.gives_values(&name);
+            let body = read_shared(&source, values);
+            let list = if values { &mut given } else { &mut module.files };
+            list.push(ModuleFile { source, body });
         }
         module.define();
-        for (source, body) in given {
-            module.give(&source, &body);
-            module.values.push(source);
+        for file in given {
+            module.give(&file.source, &file.body);
+            module.values.push(file.source);
         }
         module
     }

@@ -436,6 +436,27 @@ mod tests {
     }
 
     #[test]
+    fn real_shapes_parse() {
+        for input in [
+            "a = var.x == null ? (\n var.y ? [\n  \"a\",\n ] : (\n  var.z == \"b\" ||\n  var.z == \
+             \"c\" ? [] : [\n  \"d\"\n ]\n )\n) : var.x\n",
+            "a = \"${var.b == \"c\" ? \"d\" : var.e}\"\n",
+            "a = [for s in var.b : trimprefix(s, \"source.\")]\n",
+            "a = { for k, v in var.b : k => v... if v != null }\n",
+            "x \"y\" \"z\" { a = 1 }\n",
+            "a = b[*].c.0.d\nb = c.*.d\n",
+            "a = -1 + 2 * (3 % 4)\nb = !c && d || e\n",
+            "a = provider::x::y(1, [2]...)\n",
+            "a = <<EOT\nEOT\nb = \"$${x} %%{y} \\u00e9\"\r\nc = 1\r\n",
+            "a = {\n  b : 1, \"c\" = 2\n  (d) = 3 // e\n}\n",
+            "import {\n to = a.b[\"c\"]\n}\n",
+        ] {
+            let (_, faults) = parsed(input);
+            assert!(faults.is_empty(), "{input}: {faults:?}");
+        }
+    }
+
+    #[test]
     fn hostile_texts_end() {
         for input in ["{".repeat(100_000), "a = [".repeat(20_000), "a {\n\"".repeat(20_000)] {
             let (_, faults) = parsed(&input);

@@ -143,7 +143,7 @@ fn item(bytes: &[u8], start: usize) -> Item {
                 }
             }
             (b'=', _) => assigned |= stack.is_empty(),
-            (b'\n', _) if stack.is_empty() => {
+            (b'\r', Some(b'\n')) | (b'\n', _) if stack.is_empty() => {
                 return Item { range: start..at, body, closed: true };
             }
             _ => {}
@@ -220,6 +220,7 @@ mod tests {
         check("a = <<-E\n  {\n  E\nc = 1", &["a = <<-E\n  {\n  E", "c = 1"]);
         check("/* x */ a = 1 // {\nb = 2", &["a = 1 // {", "b = 2"]);
         check("} a = 1", &["}", "a = 1"]);
+        check("a = 1\r\nb {\r\n}\r\n", &["a = 1", "b {\r\n}"]);
     }
 
     #[test]

@@ -65,6 +65,13 @@ const ATTRIBUTES: &[(&str, &str, Names)] = &[
     ("yandex", "source_image_name", Names::Image),
 ];
 
+/// Attributes that name a file by URL, and those that name its checksum.
+const CHECKED: &[(&[&str], &[&str])] = &[
+    (&["iso_url", "iso_urls", "iso_download_url"], &["iso_checksum", "iso_checksum_url"]),
+    (&["ipsw_url", "parallels_ipsw_url"], &["ipsw_checksum", "parallels_ipsw_checksum"]),
+    (&["guest_additions_url"], &["guest_additions_sha256"]),
+];
+
 /// Blocks that look an image up among several.
 const FILTERS: &[&str] = &[
     "base_image_filter",
@@ -141,7 +148,8 @@ impl Template<'_, '_> {
         let named = ["name", "image-id", "image_id", "name_regex"]
             .iter()
             .find_map(|key| self.word(&filters, key).or_else(|| self.word(body, key)));
-        let subject = named.as_ref().map_or(label, |word| word.text.as_str()).to_owned();
+        let known = named.as_ref().filter(|word| !classify::is_unknown(&word.text));
+        let subject = known.map_or(label, |word| word.text.as_str()).to_owned();
         let newest = body.get("most_recent").filter(|expr| self.evaluator.is_true(Some(expr)));
         let held = named.as_ref().map(|word| match machine_image::strength(&word.text) {
             Strength::Content if word.text.starts_with("ami-") => Strength::Content,
@@ -199,8 +207,16 @@ impl Template<'_, '_> {
         }
     }
 
-    /// ISO files of a builder or of its nested blocks, and those that a variable file names.
-    pub(super) fn isos(&mut self, body: &Body, name: &str) {
+    /// Images that a variable file names, whatever builder takes them.
+    pub(super) fn values(&mut self, body: &Body) {
+        self.isos(body, "");
+        if body.get("image_version").is_some() {
+            self.azure(body);
+        }
+    }
+
+    /// ISO files of a builder or of its nested blocks.
+    fn isos(&mut self, body: &Body, name: &str) {
         self.iso(body, name);
         for block in ["boot_iso", "additional_iso_files"] {
             for inner in children(body, block) {
@@ -210,13 +226,18 @@ impl Template<'_, '_> {
     }
 
     fn iso(&mut self, body: &Body, name: &str) {
-        let url = ["iso_url", "iso_urls", "iso_download_url"]
+        for (urls, checksums) in CHECKED {
+            self.fetched(body, name, urls, checksums);
+        }
+    }
+
+    /// A file with its checksum: `iso_url` with `iso_checksum`, and their kin.
+    fn fetched(&mut self, body: &Body, name: &str, urls: &[&str], checksums: &[&str]) {
+        let url = urls
             .iter()
             .find_map(|attribute| self.present(body, attribute))
             .filter(|word| !word.text.is_empty());
-        let checksum = ["iso_checksum", "iso_checksum_url"]
-            .iter()
-            .find_map(|attribute| self.present(body, attribute));
+        let checksum = checksums.iter().find_map(|attribute| self.present(body, attribute));
         let subject = url.as_ref().map_or(name, |word| word.text.as_str());
         let subject = if subject.is_empty() { "iso" } else { subject }.to_owned();
         match (url, checksum) {

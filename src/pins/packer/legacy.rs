@@ -7,11 +7,12 @@ use super::Template;
 use crate::pins::audit::Audit;
 use crate::pins::environment::Environment;
 use crate::pins::hcl::syntax::{Attribute, Block, Body, Expr, Kind, Part, Step};
-use crate::pins::hcl::{Evaluator, Module, Reader, Tool, inside, json, parse};
+use crate::pins::hcl::{Evaluator, Module, Reader, inside, json, parse};
 use crate::pins::repository::SourceFile;
 use crate::pins::span::{Fragment, FragmentBuilder};
+use std::sync::Arc;
 
-/// Whether a file is a template (`builders`, `provisioners`) or a variable file with an ISO.
+/// Whether a file is a template (`builders`, `provisioners`) or a variable file with an image.
 pub(super) fn recognises(path: &str, head: &[u8]) -> bool {
     if !path.ends_with(".json") || path.ends_with(".tf.json") {
         return false;
@@ -19,6 +20,7 @@ pub(super) fn recognises(path: &str, head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head);
     text.contains("\"builders\"")
         || text.contains("\"iso_checksum\"")
+        || (text.contains("\"image_version\"") && text.contains("\"image_sku\""))
         || (text.contains("\"provisioners\"") && text.contains("\"type\""))
 }
 
@@ -32,11 +34,11 @@ pub(super) fn read(file: &SourceFile, audit: &mut Audit<'_>) {
     let value = resolved(value, 0);
     let Some(top) = value.as_body() else { return };
     let repository = audit.repository();
-    let module = Module::load(repository, file, variables(&top), Tool::Packer);
+    let module = Arc::new(Module::alone(file, variables(&top)));
     let evaluator = Evaluator::new(repository, module, &file.path);
     let mut template = Template(Reader { audit, evaluator });
     if top.get("builders").is_none() && top.get("provisioners").is_none() {
-        template.isos(&top, "");
+        template.values(&top);
         return;
     }
     for builder in list(&top, "builders") {

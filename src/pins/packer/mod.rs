@@ -59,11 +59,11 @@ fn read(file: &SourceFile, audit: &mut Audit<'_>) {
         audit.gap(fault.reason, Some(fault.at));
     }
     let repository = audit.repository();
-    let module = Module::load(repository, file, body.clone(), Tool::Packer);
+    let module = Module::around(repository, &file.path, Tool::Packer);
     let evaluator = Evaluator::new(repository, module, &file.path);
     let mut template = Template(Reader { audit, evaluator });
     if file.path.ends_with(".pkrvars.hcl") {
-        template.isos(&body, "");
+        template.values(&body);
         return;
     }
     template.body(&body);

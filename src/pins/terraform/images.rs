@@ -87,7 +87,8 @@ impl Configuration<'_, '_> {
     /// `most_recent`, filters by name, regular expressions.
     fn newest(&mut self, label: &str, body: &Body) {
         let named = self.filtered_name(body);
-        let subject = named.as_ref().map_or(label, |word| word.text.as_str()).to_owned();
+        let known = named.as_ref().filter(|word| !classify::is_unknown(&word.text));
+        let subject = known.map_or(label, |word| word.text.as_str()).to_owned();
         let newest = body.get("most_recent").filter(|expr| self.evaluator.is_true(Some(expr)));
         let held = named.as_ref().map(|word| match machine_image::strength(&word.text) {
             Strength::Content if word.text.starts_with("ami-") => Strength::Content,

@@ -56,7 +56,7 @@ fn read(file: &SourceFile, audit: &mut Audit<'_>) {
         audit.gap(fault.reason, Some(fault.at));
     }
     let repository = audit.repository();
-    let module = Module::load(repository, file, body.clone(), Tool::Terraform);
+    let module = Module::around(repository, &file.path, Tool::Terraform);
     let evaluator = Evaluator::new(repository, module, &file.path);
     let mut configuration = Configuration(Reader { audit, evaluator });
     for block in &body.blocks {
