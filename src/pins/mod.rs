@@ -34,6 +34,7 @@
 pub mod audit;
 pub mod carrier;
 pub mod classify;
+pub mod cloud_init;
 pub mod dockerfile;
 pub mod environment;
 pub mod hcl;
@@ -52,6 +53,7 @@ pub mod span;
 pub mod strength;
 pub mod terraform;
 pub mod walk;
+pub mod yaml;
 
 pub use audit::{Audit, Collected, InputId};
 pub use carrier::{CARRIERS, Carrier};

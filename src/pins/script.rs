@@ -38,7 +38,12 @@ fn is_shell(path: &str, head: &[u8]) -> bool {
     }
     let named =
         [".bashrc", ".profile", ".bash_profile", ".zshrc", ".envrc", "APKBUILD", "PKGBUILD"];
-    named.contains(&file_name(path)) || shebang(head).is_some_and(|name| SHELLS.contains(&name))
+    named.contains(&file_name(path)) || is_shell_script(head)
+}
+
+/// Whether a text begins with a shebang whose interpreter is a shell.
+pub(super) fn is_shell_script(head: &[u8]) -> bool {
+    shebang(head).is_some_and(|name| SHELLS.contains(&name))
 }
 
 /// The name of the interpreter in `#!/usr/bin/env -S bash -e`.

@@ -216,6 +216,30 @@ fn leaves(node: Node<'_>, expander: &Expander<'_>, found: &mut Vec<Expanded>, de
     }
 }
 
+/// Says that the machine has a file of this text: a repository file, apt preferences or a version
+/// lock count for what is installed from here on.
+pub fn file_written(
+    path: &str,
+    text: &Fragment,
+    environment: &mut Environment,
+    audit: &mut Audit<'_>,
+) {
+    let mut state = State::new();
+    let whole = Fragment::default();
+    let file = Arc::clone(&audit.file().path);
+    let mut shell = Interpreter { fragment: &whole, environment, audit, state: &mut state, file };
+    shell.file_written(path, text);
+}
+
+/// Hands in a package repository by its address or its line.
+pub fn repository(word: &Expanded, environment: &mut Environment, audit: &mut Audit<'_>) {
+    let mut state = State::new();
+    let whole = Fragment::default();
+    let file = Arc::clone(&audit.file().path);
+    let mut shell = Interpreter { fragment: &whole, environment, audit, state: &mut state, file };
+    sources::repository_word(&mut shell, &word.word());
+}
+
 /// Hands in a container image.
 pub fn image(word: &Expanded, environment: &mut Environment, audit: &mut Audit<'_>) -> InputId {
     let mut state = State::new();

@@ -69,6 +69,7 @@ const WRAPPERS: &[Wrapper] = &[
     row("else", &[], 0),
     row("!", &[], 0),
     tool("bundle", "exec", &[]),
+    tool("curtin", "in-target", &["-t"]),
     tool("poetry", "run", &[]),
     tool("pipenv", "run", &[]),
     tool("pdm", "run", &[]),
