@@ -3,7 +3,7 @@
 
 use super::Seed;
 use crate::pins::shell::{self, Context, Dialect};
-use crate::pins::span::Fragment;
+use crate::pins::span::{Fragment, FragmentBuilder};
 use crate::pins::yaml::{Kind, Node};
 
 impl Seed<'_, '_> {
@@ -59,13 +59,16 @@ impl Seed<'_, '_> {
         let before = self.environment.constants_only();
         let functions = std::mem::take(&mut self.environment.functions);
         let entries = if list.is_sequence() { list.items() } else { std::slice::from_ref(list) };
+        let mut lines = FragmentBuilder::default();
         for entry in entries {
             match entry.kind() {
                 Kind::Scalar { fragment, .. } => {
-                    let context = Context { dialect: Dialect::Posix };
-                    shell::audit(fragment, self.environment, self.audit, context);
+                    lines.append(fragment);
+                    let end = fragment.raw_whole().end;
+                    lines.replaced("\n", end..end);
                 }
                 Kind::Sequence(words) => {
+                    self.lines(std::mem::take(&mut lines));
                     let words: Vec<Fragment> =
                         words.iter().filter_map(|word| word.fragment().cloned()).collect();
                     self.words(&words);
@@ -73,7 +76,12 @@ impl Seed<'_, '_> {
                 Kind::Mapping(_) => {}
             }
         }
+        self.lines(lines);
         self.environment.functions = functions;
         self.environment.restore_constants(&before);
+    }
+    fn lines(&mut self, lines: FragmentBuilder) {
+        let context = Context { dialect: Dialect::Posix };
+        shell::audit(&lines.finish(), self.environment, self.audit, context);
     }
 }
