@@ -4,6 +4,7 @@
 //! runs anything, and records; it does not judge, compare or subtract. What it cannot read is a
 //! gap of that part and no more.
 
+pub mod events;
 pub mod facts;
 pub mod openpgp;
 pub mod os_release;
@@ -52,6 +53,12 @@ pub static COLLECTORS: &[&Collector] = &[
     &packages::flatpak::COLLECTOR,
     &packages::nix::COLLECTOR,
     &packages::homebrew::COLLECTOR,
+    &events::apt::COLLECTOR,
+    &events::dpkg::COLLECTOR,
+    &events::cloud_init::COLLECTOR,
+    &events::syslog::COLLECTOR,
+    &events::history::COLLECTOR,
+    &events::leavings::COLLECTOR,
     &facts::accounts::COLLECTOR,
     &facts::system::COLLECTOR,
     &facts::repositories::COLLECTOR,
