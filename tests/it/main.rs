@@ -17,6 +17,7 @@ mod dpkg;
 mod ext4_hostile;
 mod ext4_journal;
 mod ext4_oracle;
+mod facts;
 mod hostile;
 mod house;
 mod main_job;

@@ -31,14 +31,17 @@ pub fn each<'t, T>(
     (values, damages)
 }
 
-/// Lines without comments (`#` at their start) and white space; a backslash at the end joins the
-/// next line.
+/// Lines without comments (`#` at their start, but not before a number, which is an id) and white
+/// space; a backslash at the end joins the next line.
 #[must_use]
 pub fn joined(text: &str) -> Vec<String> {
     let mut out = Vec::new();
     let mut open = String::new();
     for line in text.lines() {
-        if open.is_empty() && line.trim_start().starts_with('#') {
+        let comment = line.trim_start().strip_prefix('#');
+        if open.is_empty()
+            && comment.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+        {
             continue;
         }
         if let Some(part) = line.strip_suffix('\\') {

@@ -14,10 +14,24 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 pub mod accounts;
+pub mod boot;
+pub mod cron;
+pub mod environment;
 pub mod ini;
 pub mod lines;
+pub mod loader;
+pub mod mounts;
+pub mod network;
+pub mod pam;
+pub mod redact;
 pub mod repositories;
+pub mod search;
+pub mod ssh;
+pub mod sudoers;
+pub mod sysctl;
 pub mod system;
+pub mod trust;
+pub mod units;
 pub mod updates;
 
 use super::View;
