@@ -7,6 +7,7 @@
 
 use super::judge::Policies;
 use super::{matcher, title};
+use crate::model::path::Escaped;
 use crate::model::{
     Cause, CauseKind, Change, ChangeKind, Disposition, FileKind, Finding, JudgedChange, PackageKey,
     Severity, Subject, TreePath,
@@ -37,6 +38,8 @@ enum Group {
     Whole(TreePath, ChangeKind),
     /// What one rule says of several names of one directory, and what caused them.
     Together(TreePath, String, ChangeKind, Option<(CauseKind, String)>),
+    /// What one rule says of several facts of one scope, and what caused them.
+    Facts(String, String, ChangeKind, Option<(CauseKind, String)>),
 }
 
 struct Member<'a> {
@@ -136,8 +139,15 @@ fn default_rule(judged: &JudgedChange) -> &'static str {
 }
 
 fn group(index: usize, member: &Member<'_>, top: Option<&(TreePath, ChangeKind)>) -> Group {
-    let Subject::Path(path) = &member.judged.change.subject else { return Group::Alone(index) };
     let judged = member.judged;
+    let cause = judged.causes.first().map(|cause| (cause.kind, cause.detail.clone()));
+    let path = match &judged.change.subject {
+        Subject::Path(path) => path,
+        Subject::Fact { scope, .. } if member.severity <= Severity::Medium => {
+            return Group::Facts(scope.clone(), member.rule.clone(), judged.change.kind, cause);
+        }
+        Subject::Fact { .. } | Subject::Package(_) => return Group::Alone(index),
+    };
     if let Some(package) = &judged.package
         && member.severity <= Severity::Medium
     {
@@ -157,7 +167,6 @@ fn group(index: usize, member: &Member<'_>, top: Option<&(TreePath, ChangeKind)>
     let Some(parent) = path.parent().filter(|_| !(member.is_unruled && is_in_etc(path))) else {
         return Group::Alone(index);
     };
-    let cause = judged.causes.first().map(|cause| (cause.kind, cause.detail.clone()));
     Group::Together(parent, member.rule.clone(), judged.change.kind, cause)
 }
 
@@ -212,21 +221,30 @@ fn headline(group: &Group, members: &[Member<'_>], lead: usize) -> String {
         }
         Group::Together(path, _, kind, _) if many => {
             let label = members.get(lead).and_then(|one| one.label).unwrap_or("path");
-            let names: Vec<String> = members.iter().take(MAX_NAMES).map(name).collect();
-            let more = if members.len() > names.len() { ", …" } else { "" };
             let (count, kind) = (members.len(), kind.as_str());
-            format!("{label}: {count} {kind} in {path}: {}{more}", names.join(", "))
+            format!("{label}: {count} {kind} in {path}: {}", names(members))
+        }
+        Group::Facts(scope, _, kind, _) if many => {
+            let label = members.get(lead).and_then(|one| one.label).unwrap_or(scope);
+            format!("{label}: {} {}: {}", members.len(), kind.as_str(), names(members))
         }
         _ => single(lead).unwrap_or_default(),
     }
 }
 
+/// The first names, escaped.
+fn names(members: &[Member<'_>]) -> String {
+    let names: Vec<String> = members.iter().take(MAX_NAMES).map(name).collect();
+    let more = if members.len() > names.len() { ", …" } else { "" };
+    format!("{}{more}", names.join(", "))
+}
+
 fn name(member: &Member<'_>) -> String {
+    let escaped = |bytes: &[u8]| Escaped(bytes).to_string();
     match &member.judged.change.subject {
-        Subject::Path(path) => path
-            .file_name()
-            .map_or_else(|| "/".into(), |name| crate::model::path::Escaped(name).to_string()),
-        other => other.to_string(),
+        Subject::Path(path) => path.file_name().map_or_else(|| "/".into(), escaped),
+        Subject::Fact { key, .. } => escaped(key.as_bytes()),
+        other @ Subject::Package(_) => other.to_string(),
     }
 }
 
