@@ -7,6 +7,7 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod bytes;
+mod cache;
 pub mod directory;
 pub mod ext4;
 mod index;
@@ -15,7 +16,9 @@ pub mod mounts;
 pub mod overlay;
 pub mod recognise;
 pub mod resolve;
+mod runs;
 pub mod tar;
+pub mod xfs;
 
 use crate::model::{DeviceNumber, Fault, FileKind, Name, Timestamp, Xattr};
 use std::any::Any;

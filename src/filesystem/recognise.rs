@@ -6,6 +6,7 @@
 
 use super::Filesystem;
 use super::ext4::Ext4;
+use super::xfs::Xfs;
 use crate::block::BlockDevice;
 use crate::block::bytes::Fields;
 use crate::model::Fault;
@@ -45,7 +46,7 @@ static KNOWN: &[Known] = &[
         type_name: "xfs",
         magic: &[(0, b"XFSB")],
         identify: |f| Ok((Some(uuid(f.array(32)?)), label(f, 108, 12)?)),
-        open: None,
+        open: Some(|device| Ok(Arc::new(Xfs::open(device)?))),
     },
     Known {
         type_name: "squashfs",

@@ -34,3 +34,4 @@ mod versions;
 mod vm_drift;
 mod vm_images;
 mod xattr;
+mod xfs_oracle;

@@ -6,9 +6,9 @@
 
 use super::checksum::crc32c;
 use super::inode::Inode;
-use super::map::Run;
 use super::volume::Volume;
 use crate::filesystem::bytes::{le16, le32, slice};
+use crate::filesystem::runs::Run;
 use crate::model::Fault;
 
 const MAGIC: u16 = 0xf30a;

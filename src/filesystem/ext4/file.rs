@@ -2,10 +2,11 @@
 //! inode itself.
 
 use super::inode::{BLOCK_AREA_LENGTH, Inode, flags};
-use super::map;
+use super::map::Mapped;
 use super::volume::Volume;
 use super::xattr;
 use crate::filesystem::bytes::to_usize;
+use crate::filesystem::runs;
 use crate::model::{Fault, FileKind};
 use std::ops::Range;
 
@@ -20,9 +21,7 @@ pub fn read_at(
     buffer: &mut [u8],
 ) -> Result<usize, Fault> {
     refuse_encrypted(inode)?;
-    let rest = inode.size.saturating_sub(offset);
-    let length = usize::try_from(rest).unwrap_or(usize::MAX).min(buffer.len());
-    let wanted = buffer.get_mut(..length).unwrap_or_default();
+    let wanted = runs::clipped(inode.size, offset, buffer);
     if inode.has(flags::INLINE_DATA) {
         let bytes = inline(inode)?;
         let skip = to_usize(offset.min(bytes.len() as u64))?;
@@ -31,113 +30,30 @@ pub fn read_at(
         for (to, from) in wanted.iter_mut().zip(bytes.iter().skip(skip)) {
             *to = *from;
         }
-        return Ok(length);
+        return Ok(wanted.len());
     }
-    let mut done = 0;
-    while done < length {
-        let at = offset.saturating_add(done as u64);
-        let rest = wanted.get_mut(done..).unwrap_or_default();
-        let read = read_leaf(volume, inode, at, rest)?;
-        done = done.saturating_add(read);
-    }
-    Ok(length)
-}
-
-/// Reads what one leaf of the map knows, at least one byte.
-fn read_leaf(
-    volume: &Volume,
-    inode: &Inode,
-    offset: u64,
-    buffer: &mut [u8],
-) -> Result<usize, Fault> {
-    let size = u64::from(volume.superblock.block_size);
-    let block = offset.checked_div(size).unwrap_or(0);
-    // Only the first run is entered in its middle.
-    let mut skip = offset.checked_rem(size).unwrap_or(0);
-    let mut rest: &mut [u8] = buffer;
-    let mut done = 0_usize;
-    for run in map::runs(volume, inode, block)? {
-        let bytes = run.blocks.saturating_mul(size).saturating_sub(skip);
-        let length = usize::try_from(bytes).unwrap_or(usize::MAX).min(rest.len());
-        let (part, after) = rest.split_at_mut_checked(length).unwrap_or_default();
-        match run.first {
-            Some(first) => {
-                volume.read_bytes(first.saturating_mul(size).saturating_add(skip), part)?;
-            }
-            None => part.fill(0),
-        }
-        done = done.saturating_add(length);
-        skip = 0;
-        rest = after;
-        if rest.is_empty() {
-            break;
-        }
-    }
-    if done == 0 {
-        return Err(Fault::damaged("a map of blocks that leads nowhere"));
-    }
-    Ok(done)
+    runs::read(&Mapped { volume, inode }, offset, wanted)?;
+    Ok(wanted.len())
 }
 
 /// The next range at or after `offset` that has blocks of its own.
 pub fn next_data(volume: &Volume, inode: &Inode, offset: u64) -> Result<Option<Range<u64>>, Fault> {
     refuse_encrypted(inode)?;
-    if offset >= inode.size {
-        return Ok(None);
-    }
     if inode.has(flags::INLINE_DATA) {
         let end = inode.size.min(inline(inode)?.len() as u64);
         return Ok(Some(offset..end).filter(|range| !range.is_empty()));
     }
-    let size = u64::from(volume.superblock.block_size);
-    let mut at = offset.checked_div(size).unwrap_or(0);
-    let end = inode.size.div_ceil(size);
-    let mut found: Option<Range<u64>> = None;
-    while at < end {
-        for run in map::runs(volume, inode, at)? {
-            let next = at.saturating_add(run.blocks);
-            match (&mut found, run.first) {
-                (None, Some(_)) => found = Some(at..next),
-                (Some(range), Some(_)) => range.end = next,
-                (Some(_), None) => return Ok(found.map(|range| clip(&range, size, offset, inode))),
-                (None, None) => {}
-            }
-            at = next;
-        }
-        // One leaf's worth is enough: the caller asks again where it ends.
-        if found.is_some() {
-            break;
-        }
-    }
-    Ok(found.map(|range| clip(&range, size, offset, inode)).filter(|range| !range.is_empty()))
-}
-
-/// A range of blocks as bytes of the file.
-fn clip(blocks: &Range<u64>, size: u64, offset: u64, inode: &Inode) -> Range<u64> {
-    let start = blocks.start.saturating_mul(size).max(offset);
-    start..blocks.end.saturating_mul(size).min(inode.size).max(start)
+    runs::next_data(&Mapped { volume, inode }, inode.size, offset)
 }
 
 /// A file's blocks are its own: more of them than the device has is a tree that names one block
 /// many times, and would be read for days.
 pub fn check_blocks(volume: &Volume, inode: &Inode) -> Result<(), Fault> {
-    let capacity = volume.capacity();
-    if inode.size <= capacity || inode.has(flags::INLINE_DATA) || volume.shares_blocks() {
+    if inode.has(flags::INLINE_DATA) || volume.shares_blocks() {
         return Ok(());
     }
-    let mut mapped = 0_u64;
-    let mut at = 0;
-    while let Some(range) = next_data(volume, inode, at)? {
-        mapped = mapped.saturating_add(range.end.saturating_sub(range.start));
-        if mapped > capacity {
-            return Err(Fault::damaged(format!(
-                "inode {}: more blocks than the file system has",
-                inode.number
-            )));
-        }
-        at = range.end;
-    }
-    Ok(())
+    runs::check_mapped(&Mapped { volume, inode }, inode.size, volume.capacity())
+        .map_err(|fault| fault.within(format_args!("inode {}", inode.number)))
 }
 
 /// The target of a symbolic link: in the inode where it is short, else in a block.

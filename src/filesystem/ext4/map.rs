@@ -7,28 +7,13 @@ use super::extents;
 use super::inode::{Inode, flags};
 use super::volume::Volume;
 use crate::filesystem::bytes::{le32, to_usize};
+use crate::filesystem::runs::{Blocks, Run};
 use crate::model::Fault;
 
 const DIRECT: u64 = 12;
 const POINTER_LENGTH: usize = 4;
 /// The largest block of pointers that all are holes.
 static HOLES: [u8; 64 << 10] = [0; 64 << 10];
-
-/// Consecutive blocks of a file that lie together or are a hole together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
-    /// The first block on the device; `None` for a hole and for what was never written.
-    pub first: Option<u64>,
-    /// How many, at least one.
-    pub blocks: u64,
-}
-
-impl Run {
-    /// A hole.
-    pub const fn hole(blocks: u64) -> Self {
-        Self { first: None, blocks }
-    }
-}
 
 /// Consecutive runs from logical block `from` on: as many as one leaf knows, at least one. The
 /// last may reach beyond the end of the file.
@@ -37,6 +22,28 @@ pub fn runs(volume: &Volume, inode: &Inode, from: u64) -> Result<Vec<Run>, Fault
         return extents::runs(volume, inode, from);
     }
     pointer_runs(volume, inode, from)
+}
+
+/// A file's blocks by either map.
+pub struct Mapped<'a> {
+    /// What they lie on.
+    pub volume: &'a Volume,
+    /// Whose they are.
+    pub inode: &'a Inode,
+}
+
+impl Blocks for Mapped<'_> {
+    fn block_size(&self) -> u64 {
+        self.volume.superblock.block_size.into()
+    }
+
+    fn runs(&self, from: u64) -> Result<Vec<Run>, Fault> {
+        runs(self.volume, self.inode, from)
+    }
+
+    fn read_bytes(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
+        self.volume.read_bytes(offset, buffer)
+    }
 }
 
 fn pointer_runs(volume: &Volume, inode: &Inode, from: u64) -> Result<Vec<Run>, Fault> {

@@ -18,7 +18,6 @@
 //! | [`xattr`], [`acl`] | extended attributes |
 
 mod acl;
-mod cache;
 mod checksum;
 mod directory;
 mod extents;

@@ -1,11 +1,11 @@
 //! The blocks of the file system as they are after journal replay, and the inodes in them.
 
-use super::cache::Cache;
 use super::checksum::crc32c;
 use super::inode::Inode;
 use super::superblock::{self, Superblock, incompat, ro_compat};
 use crate::block::BlockDevice;
 use crate::filesystem::bytes::{le16, le32, slice, to_usize};
+use crate::filesystem::cache::Cache;
 use crate::model::Fault;
 use std::collections::BTreeMap;
 use std::fmt;

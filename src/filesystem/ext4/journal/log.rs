@@ -3,8 +3,9 @@
 use super::MAGIC;
 use crate::filesystem::bytes::{array, be32, byte, slice};
 use crate::filesystem::ext4::checksum::crc32c;
-use crate::filesystem::ext4::map::{self, Run};
+use crate::filesystem::ext4::map;
 use crate::filesystem::ext4::volume::Volume;
+use crate::filesystem::runs::Run;
 use crate::model::Fault;
 
 /// `s_feature_compat`: whole transactions have a CRC-32.
