@@ -175,9 +175,11 @@ mod tests {
     use crate::block::MemoryDevice;
     use std::sync::Arc;
 
-    /// Sectors of a log of 8 (4096 bytes at block 10), each its round; records where `Some`: data
-    /// bytes, tail and flags of the operation behind it.
-    fn check(sectors: [(u32, Option<(u32, u32, u8)>); 8], expected: Option<bool>) {
+    /// The round of a sector; where a record begins: data bytes, tail and flags of its operation.
+    type Sector = (u32, Option<(u32, u32, u8)>);
+
+    /// Makes a log of 8 sectors: 4096 bytes at block 10.
+    fn check(sectors: [Sector; 8], expected: Option<bool>) {
         let mut bytes = superblock::tests::bytes();
         bytes[48..56].copy_from_slice(&10_u64.to_be_bytes());
         bytes[96..100].copy_from_slice(&1_u32.to_be_bytes());
