@@ -10,13 +10,13 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Which image of a chain, and the offset in its file.
-pub(super) type Key = (u32, u64);
+pub(crate) type Key = (u32, u64);
 
 /// More than the threads that read one image.
 const SHARDS: usize = 16;
 
 /// Values by [`Key`], at most about `limit` bytes of them.
-pub(super) struct Cache<V: ?Sized> {
+pub(crate) struct Cache<V: ?Sized> {
     shards: Vec<Mutex<Shard<V>>>,
     hasher: RandomState,
 }
@@ -42,7 +42,7 @@ impl<V: ?Sized> Shard<V> {
 
 impl<V: ?Sized> Cache<V> {
     /// A cache that holds about `limit` bytes.
-    pub(super) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         let shard = || Shard {
             young: HashMap::new(),
             old: HashMap::new(),
@@ -61,7 +61,7 @@ impl<V: ?Sized> Cache<V> {
     }
 
     /// What is remembered.
-    pub(super) fn get(&self, key: Key) -> Option<Arc<V>> {
+    pub(crate) fn get(&self, key: Key) -> Option<Arc<V>> {
         let mut shard = self.shard(key)?.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((value, _)) = shard.young.get(&key) {
             return Some(Arc::clone(value));
@@ -72,7 +72,7 @@ impl<V: ?Sized> Cache<V> {
     }
 
     /// Remembers a value of that many bytes.
-    pub(super) fn put(&self, key: Key, value: &Arc<V>, bytes: usize) {
+    pub(crate) fn put(&self, key: Key, value: &Arc<V>, bytes: usize) {
         let Some(shard) = self.shard(key) else { return };
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         shard.insert(key, Arc::clone(value), bytes);

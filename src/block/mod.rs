@@ -19,7 +19,7 @@
 
 mod beside;
 pub mod bytes;
-mod cache;
+pub(crate) mod cache;
 mod concat;
 mod file;
 mod image;

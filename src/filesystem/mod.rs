@@ -12,6 +12,7 @@ mod bytes;
 mod cache;
 pub mod directory;
 pub mod ext4;
+pub mod fat;
 mod index;
 pub mod memory;
 pub mod mounts;

@@ -6,6 +6,7 @@
 
 use super::Filesystem;
 use super::ext4::Ext4;
+use super::fat::Fat;
 use super::xfs::Xfs;
 use crate::block::BlockDevice;
 use crate::block::bytes::Fields;
@@ -105,13 +106,13 @@ static KNOWN: &[Known] = &[
         type_name: "vfat",
         magic: &[(82, b"FAT32   ")],
         identify: |f| Ok((Some(serial(f.u32_le(67)?)), label(f, 71, 11)?)),
-        open: None,
+        open: Some(|device| Ok(Arc::new(Fat::open(device)?))),
     },
     Known {
         type_name: "vfat",
         magic: &[(54, b"FAT16   "), (54, b"FAT12   "), (54, b"FAT     ")],
         identify: |f| Ok((Some(serial(f.u32_le(39)?)), label(f, 43, 11)?)),
-        open: None,
+        open: Some(|device| Ok(Arc::new(Fat::open(device)?))),
     },
     Known {
         type_name: "iso9660",

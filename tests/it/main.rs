@@ -18,6 +18,7 @@ mod ext4_hostile;
 mod ext4_journal;
 mod ext4_oracle;
 mod facts;
+mod fat;
 mod hostile;
 mod house;
 mod main_job;
