@@ -8,6 +8,7 @@
 //!
 //! Nothing is hidden or judged here; what is drift and how much it matters is for the policy.
 
+pub mod causes;
 mod collapse;
 mod cursor;
 mod generated;
@@ -15,5 +16,6 @@ mod packages;
 mod verify;
 mod whole;
 
+pub use causes::causes;
 pub use collapse::{Collapsed, collapse};
 pub use cursor::{Cursor, Level};

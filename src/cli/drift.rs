@@ -102,7 +102,10 @@ pub(super) fn judge(
     let old_side = Side { manifest: &old, source: before.source.as_ref() };
     let new_side = Side { manifest: &new, source: after.source.as_ref() };
     let comparison = compare::compare(&old_side, &new_side)?;
-    let collapsed = attribute::collapse(comparison.changes, &old_side, &new_side);
+    let mut collapsed = attribute::collapse(comparison.changes, &old_side, &new_side);
+    let events = &new.records.events;
+    let mut notes = comparison.notes;
+    notes.extend(attribute::causes(&mut collapsed.changes, events, &old_side, &new_side));
     let judged = policy::judge(collapsed.changes, policies, context.now);
     let mut gaps = [&old.records.gaps, &new.records.gaps, &comparison.gaps, &collapsed.gaps]
         .map(Vec::as_slice)
@@ -118,7 +121,7 @@ pub(super) fn judge(
         findings: judged.findings,
         gaps,
         omissions: omissions(&old, &new),
-        notes: comparison.notes,
+        notes,
     })
 }
 

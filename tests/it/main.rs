@@ -11,6 +11,7 @@
 
 mod archives;
 mod block_oracle;
+mod causes;
 mod containers;
 mod disk_target;
 mod dpkg;

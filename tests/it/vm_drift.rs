@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 /// All that scans made, as a store would keep it.
 #[derive(Default)]
-struct Kept {
+pub(crate) struct Kept {
     trees: Mutex<HashMap<ExactId, Arc<Tree>>>,
     shipped: Mutex<HashMap<ShippedId, Arc<ShippedTree>>>,
     alternates: Mutex<HashMap<ContentDigest, AlternateDigests>>,
@@ -76,12 +76,24 @@ impl Kept {
     }
 }
 
-fn run(name: &str) -> Option<Judged> {
+/// The image and a host, scanned.
+pub(crate) struct Hosts {
+    pub(crate) kept: Kept,
+    pub(crate) golden: Manifest,
+    pub(crate) current: Manifest,
+}
+
+pub(crate) fn hosts(name: &str) -> Option<Hosts> {
     let folder = TempDir::new().unwrap();
     let kept = Kept::default();
     let golden = kept.scan(&fixture(folder.path(), "golden")?, "golden", None);
     fs::remove_file(folder.path().join("golden")).unwrap();
     let current = kept.scan(&fixture(folder.path(), name)?, name, Some(&golden.header));
+    Some(Hosts { kept, golden, current })
+}
+
+fn run(name: &str) -> Option<Judged> {
+    let Hosts { kept, golden, current } = hosts(name)?;
     let before = Side { manifest: &golden, source: &kept };
     let after = Side { manifest: &current, source: &kept };
     let comparison = compare(&before, &after).unwrap();

@@ -419,6 +419,14 @@ fn tools(program: &str, arguments: &[&str], operands: &[&str], found: &mut Vec<E
             // `adduser USER GROUP`; the others have one name.
             for name in names.into_iter().take(1).filter(|name| is_user(name)) {
                 add(Some(fact("users", name)));
+                if matches!(program, "useradd" | "adduser") {
+                    add(Some(fact("groups", name)));
+                }
+                let groups = valued(arguments, &["-G", "-aG", "--groups", "-g", "--gid"]);
+                for group in groups.flat_map(|list| list.split(',')).filter(|group| is_user(group))
+                {
+                    add(Some(fact("groups", group)));
+                }
                 if matches!(program, "useradd" | "adduser" | "userdel" | "deluser") {
                     add(below(home.unwrap_or(&format!("/home/{name}"))));
                 }

@@ -1,0 +1,133 @@
+//! What caused each change: the events of the current side joined with the changes.
+//!
+//! An attributor is one way of joining, one row in [`ATTRIBUTORS`]: by bytes (proof), by what the
+//! evidence names, by the package transaction, by the time in which something ran. Each looks at
+//! one change and says which causes it finds; what is found is merged, the strongest first, and
+//! nothing is taken from another. A log line that anyone could have written is believed only
+//! where the change's own time agrees with it. Where nothing is found, the cause is unknown and
+//! stays so; [`notes`](horizon) say how far back the evidence reaches.
+
+mod contents;
+mod facts;
+mod horizon;
+mod index;
+mod merge;
+mod moment;
+mod named;
+mod nearby;
+mod outer;
+mod sessions;
+mod transactions;
+mod windows;
+
+use crate::model::{
+    Cause, Confidence, Disposition, Event, JudgedChange, PackageKey, Side, Subject,
+};
+use index::Index;
+use moment::{Moment, Moments};
+use std::collections::HashMap;
+
+/// One way to find the cause of a change.
+pub struct Attributor {
+    /// A word for it.
+    pub name: &'static str,
+    /// One line for people.
+    pub summary: &'static str,
+    /// Whether it is asked only where no other found a cause that fits the time.
+    pub last_resort: bool,
+    /// Looks at one change.
+    pub attribute: fn(&Index<'_>, &Case<'_>) -> Vec<Found>,
+}
+
+/// All of them, in the order in which they are asked.
+pub static ATTRIBUTORS: &[&Attributor] = &[
+    &contents::ATTRIBUTOR,
+    &transactions::ATTRIBUTOR,
+    &transactions::HOLD,
+    &named::ATTRIBUTOR,
+    &nearby::ATTRIBUTOR,
+    &windows::ATTRIBUTOR,
+];
+
+/// A change with what is known of when it happened.
+pub struct Case<'a> {
+    /// The change.
+    pub change: &'a JudgedChange,
+    /// When it happened last.
+    pub moment: Option<Moment>,
+}
+
+/// A cause that was found, and whether the change's own time agrees with it.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// What is reported.
+    pub cause: Cause,
+    /// It is the last one that touched it.
+    pub agrees: bool,
+}
+
+/// Names the causes of all changes, and returns sentences for the whole report: how far the
+/// evidence reaches, and what contradicts itself. `events` are those of the current side.
+pub fn causes(
+    changes: &mut [JudgedChange],
+    events: &[Event],
+    before: &Side<'_>,
+    after: &Side<'_>,
+) -> Vec<String> {
+    if changes.is_empty() {
+        return Vec::new();
+    }
+    let mut moments = Moments::new(after);
+    let index = Index::new(events, &before.manifest.records.events, &mut moments);
+    let when: Vec<Option<Moment>> =
+        changes.iter().map(|change| moments.of(&change.change, after)).collect();
+    for (change, moment) in changes.iter_mut().zip(&when) {
+        if change.disposition == Disposition::Explained {
+            continue;
+        }
+        change.causes = attribute(&index, &Case { change, moment: *moment });
+    }
+    inherit(changes);
+    facts::inherit(changes, before, after);
+    horizon::notes(changes, &when, &index)
+}
+
+fn attribute(index: &Index<'_>, case: &Case<'_>) -> Vec<Cause> {
+    let mut found: Vec<Found> = Vec::new();
+    for attributor in ATTRIBUTORS {
+        let is_settled =
+            found.iter().any(|one| one.agrees && one.cause.confidence > Confidence::Weak);
+        if attributor.last_resort && is_settled {
+            continue;
+        }
+        let is_first = found.is_empty();
+        let more = (attributor.attribute)(index, case);
+        // Where something is named, what merely ran at the time is a guess beside it.
+        found.extend(more.into_iter().map(|mut one| {
+            if attributor.last_resort && !is_first {
+                one.cause.confidence = Confidence::Weak;
+            }
+            one
+        }));
+    }
+    merge::merge(found)
+}
+
+/// Explained paths have the causes of the package that explains them.
+fn inherit(changes: &mut [JudgedChange]) {
+    let mut of_packages: HashMap<PackageKey, Vec<Cause>> = HashMap::new();
+    for change in changes.iter() {
+        if let Subject::Package(key) = &change.change.subject {
+            of_packages.insert(key.clone(), change.causes.clone());
+        }
+    }
+    for change in changes.iter_mut() {
+        let is_package = matches!(change.change.subject, Subject::Package(_));
+        if change.disposition == Disposition::Explained
+            && !is_package
+            && let Some(causes) = change.package.as_ref().and_then(|key| of_packages.get(key))
+        {
+            change.causes.clone_from(causes);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Logins, and what they were used for: a person's shell, or the connection of a tool.
+
+use super::index::{Known, Window};
+use super::moment::Moments;
+use crate::model::{CauseKind, EventSubject, Evidence, Timestamp};
+
+/// Tasks further apart than this are of two runs, in seconds.
+const PAUSE: i64 = 300;
+/// A tool's connection outlives its last task by this (`ControlPersist` is a minute).
+const LINGER: i64 = 60;
+
+/// What a session was used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// As far as known, a person's shell.
+    Person,
+    /// A tool's connection, with what of it is the cause's detail.
+    Tool(CauseKind, &'static str),
+}
+
+/// One login.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Who logged in.
+    pub user: String,
+    /// User, address and key, as the event has it.
+    pub detail: String,
+    /// `ssh-session`, or `human` for a console.
+    pub kind: CauseKind,
+    /// From when to when; up to the last event where no end was seen.
+    pub window: Window,
+    /// Whether its end was seen.
+    pub is_closed: bool,
+    /// What for.
+    pub used_for: Use,
+    /// The line that opened it, and what shows its use.
+    pub evidence: Vec<Evidence>,
+}
+
+/// All logins of the events, each once although several logs tell it.
+pub fn sessions(events: &[Known<'_>], moments: &mut Moments<'_>) -> Vec<Session> {
+    let last = events.iter().filter_map(|known| known.window).map(|window| window.end).max();
+    let mut found: Vec<Session> = Vec::new();
+    for known in events.iter().filter(|known| known.event.action == "session") {
+        let Some(time) = known.event.time else { continue };
+        let start = time.at.seconds;
+        let is_known = |one: &Session| {
+            one.detail == known.event.detail
+                && one.window.start.abs_diff(start) <= 2
+                && known
+                    .event
+                    .until
+                    .is_none_or(|until| one.window.end.abs_diff(until.at.seconds) <= 2)
+        };
+        if found.iter().any(is_known) {
+            continue;
+        }
+        let end = known.event.until.map(|until| until.at.seconds);
+        // No tolerance: one session often begins in the second after another ended.
+        let window = Window { start, end: end.or(last).unwrap_or(start) };
+        found.push(Session {
+            user: known.event.detail.split(' ').next().unwrap_or_default().to_owned(),
+            detail: known.event.detail.clone(),
+            kind: known.event.actor,
+            window,
+            is_closed: end.is_some(),
+            used_for: Use::Person,
+            evidence: vec![known.evidence()],
+        });
+    }
+    found.sort_by_key(|session| session.window);
+    ansible(&mut found, events);
+    provisioners(&mut found, events, moments);
+    found
+}
+
+/// The session that was opened last before a run's first task is the run's own.
+fn ansible(sessions: &mut [Session], events: &[Known<'_>]) {
+    let mut tasks: Vec<&Known<'_>> = events
+        .iter()
+        .filter(|known| known.event.actor == CauseKind::Ansible && known.event.action == "task")
+        .collect();
+    tasks.sort_by_key(|known| known.event.time);
+    let mut last: Option<i64> = None;
+    let mut own: Option<usize> = None;
+    for task in tasks {
+        let Some(at) = task.event.time.map(|time| time.at) else { continue };
+        let is_new_run = last.is_none_or(|last| at.seconds.saturating_sub(last) > PAUSE);
+        let fits = |session: &Session| session.window.contains(at);
+        let is_over = own.and_then(|own| sessions.get(own)).is_none_or(|session| !fits(session));
+        if is_new_run || is_over {
+            own = sessions.iter().rposition(|session| {
+                fits(session)
+                    && matches!(session.used_for, Use::Person | Use::Tool(CauseKind::Ansible, _))
+            });
+        }
+        last = Some(at.seconds);
+        let Some(session) = own.and_then(|own| sessions.get_mut(own)) else { continue };
+        if session.used_for == Use::Person {
+            session.used_for = Use::Tool(CauseKind::Ansible, "connection");
+            session.evidence.push(task.evidence());
+        }
+    }
+    // A connection that was never seen closed did not last for ever.
+    for session in sessions.iter_mut().filter(|session| !session.is_closed) {
+        if session.used_for == Use::Tool(CauseKind::Ansible, "connection") {
+            let inside = |known: &&Known<'_>| {
+                known.event.actor == CauseKind::Ansible
+                    && known.event.time.is_some_and(|time| session.window.contains(time.at))
+            };
+            let last = events.iter().filter(inside).filter_map(|known| known.event.time).max();
+            if let Some(last) = last {
+                session.window.end = last.at.seconds.saturating_add(LINGER);
+            }
+        }
+    }
+}
+
+/// A script that a provisioner left was written in its session: the shortest that fits, and those
+/// of the same peer that ended with it.
+fn provisioners(sessions: &mut [Session], events: &[Known<'_>], moments: &mut Moments<'_>) {
+    for known in events.iter().filter(|known| known.event.action == "leave") {
+        let (kind, detail, other) = match known.event.actor {
+            CauseKind::Terraform => (CauseKind::Terraform, "remote-exec", "file"),
+            CauseKind::Packer => (CauseKind::Packer, "shell", "file"),
+            _ => continue,
+        };
+        let Some(EventSubject::Path(path)) = known.event.subjects.first() else { continue };
+        let at: Option<Timestamp> = moments.path(path).filter(|m| m.is_own).map(|m| m.at);
+        let Some(at) = at else { continue };
+        let fits = |session: &Session| {
+            session.window.contains(at)
+                && session.is_closed
+                && !matches!(session.used_for, Use::Tool(CauseKind::Ansible, _))
+        };
+        let shortest = sessions
+            .iter()
+            .enumerate()
+            .filter(|(_, session)| fits(session))
+            .min_by_key(|(_, session)| session.window.length())
+            .map(|(number, session)| (number, session.clone()));
+        let Some((number, shortest)) = shortest else { continue };
+        for (other_number, session) in sessions.iter_mut().enumerate() {
+            let is_own = other_number == number;
+            let ends_alike = session.window.end.abs_diff(shortest.window.end) <= 5;
+            if is_own || (fits(session) && session.detail == shortest.detail && ends_alike) {
+                session.used_for = Use::Tool(kind, if is_own { detail } else { other });
+                session.evidence.push(known.evidence());
+            }
+        }
+    }
+}

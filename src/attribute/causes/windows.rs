@@ -1,0 +1,84 @@
+//! By time alone: what ran when the change happened. A provisioner's session is a strong reason,
+//! since nothing else tells what its scripts did; all else is weak.
+
+use super::index::{Index, Known, Window};
+use super::outer::outer;
+use super::sessions::{Session, Use};
+use super::{Attributor, Case, Found};
+use crate::model::{Cause, CauseKind, Confidence, Subject, TreePath};
+
+/// The row of the table.
+pub static ATTRIBUTOR: Attributor = Attributor {
+    name: "window",
+    summary: "it changed while something ran",
+    last_resort: true,
+    attribute,
+};
+
+/// A provisioner's session longer than this says little about one change in it, in seconds.
+const LONG_SESSION: i64 = 1800;
+
+/// Places in which a running system writes at all times.
+const BUSY: [&str; 5] = ["/var/log", "/run", "/var/run", "/var/lib/systemd", "/var/lib/dhcp"];
+
+fn attribute(index: &Index<'_>, case: &Case<'_>) -> Vec<Found> {
+    let Some(moment) = case.moment else { return Vec::new() };
+    let Subject::Path(path) = &case.change.change.subject else { return Vec::new() };
+    if BUSY.iter().any(|place| path.is_at_or_below(&TreePath::parse(place))) {
+        return Vec::new();
+    }
+    let lasting = index.lasting.iter().filter_map(|number| index.events.get(*number));
+    let shortest_event = lasting
+        .filter(|known| known.agrees(Some(moment)))
+        .filter_map(|known| Some((known.window?, known)))
+        .min_by_key(|(window, _)| window.length());
+    let shortest_session = index
+        .sessions
+        .iter()
+        .filter(|session| session.window.contains(moment.at))
+        .min_by_key(|session| session.window.length());
+    match (shortest_event, shortest_session) {
+        (Some((window, known)), session) if is_shorter(window, session) => of_event(index, known),
+        (_, Some(session)) => vec![of_session(session, moment.is_certain && moment.is_own)],
+        (Some((_, known)), None) => of_event(index, known),
+        (None, None) => Vec::new(),
+    }
+}
+
+/// A provisioner's session is nearer to the change than whatever else ran at the time.
+fn is_shorter(window: Window, session: Option<&Session>) -> bool {
+    session.is_none_or(|session| match session.used_for {
+        Use::Tool(CauseKind::Terraform | CauseKind::Packer, _) => false,
+        _ => window.length() <= session.window.length(),
+    })
+}
+
+fn of_event(index: &Index<'_>, known: &Known<'_>) -> Vec<Found> {
+    let cause = match known.event.actor {
+        CauseKind::PackageManager | CauseKind::UnattendedUpgrades => outer(index, known),
+        kind => Cause {
+            kind,
+            detail: known.event.detail.clone(),
+            confidence: Confidence::Weak,
+            evidence: vec![known.evidence()],
+        },
+    };
+    vec![Found { cause: Cause { confidence: Confidence::Weak, ..cause }, agrees: true }]
+}
+
+fn of_session(session: &Session, is_certain: bool) -> Found {
+    let is_short = session.is_closed && session.window.length() <= LONG_SESSION;
+    let (kind, detail, confidence) = match session.used_for {
+        Use::Tool(kind @ (CauseKind::Terraform | CauseKind::Packer), detail)
+            if is_short && is_certain =>
+        {
+            (kind, detail.to_owned(), Confidence::Strong)
+        }
+        Use::Tool(kind, detail) => (kind, detail.to_owned(), Confidence::Weak),
+        Use::Person => (session.kind, session.detail.clone(), Confidence::Weak),
+    };
+    Found {
+        cause: Cause { kind, detail, confidence, evidence: session.evidence.clone() },
+        agrees: true,
+    }
+}

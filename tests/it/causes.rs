@@ -1,0 +1,173 @@
+//! Who caused what on two hosts, against what their makers say they did.
+
+use super::vm_drift::{Hosts, hosts};
+use crate::support;
+use driftcheck::attribute::{Collapsed, causes, collapse};
+use driftcheck::compare::{Side, compare};
+use driftcheck::model::{
+    CauseKind, Confidence, Disposition, Event, EventSubject, EventTime, JudgedChange, Subject,
+    TimeCertainty, TreePath,
+};
+use driftcheck::policy::{Policies, judge};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+
+/// What the report would hold: the judged changes and the sentences on the whole.
+fn attributed(hosts: &Hosts, events: &[Event]) -> (Vec<JudgedChange>, Vec<String>) {
+    let before = Side { manifest: &hosts.golden, source: &hosts.kept };
+    let after = Side { manifest: &hosts.current, source: &hosts.kept };
+    let comparison = compare(&before, &after).unwrap();
+    let Collapsed { mut changes, .. } = collapse(comparison.changes, &before, &after);
+    let notes = causes(&mut changes, events, &before, &after);
+    let now = hosts.current.header.scanned_at;
+    (judge(changes, &Policies::shipped().unwrap(), now).changes, notes)
+}
+
+/// One row of the file: causes that are equally right, and what they caused.
+struct Expected {
+    kinds: Vec<String>,
+    subjects: Vec<String>,
+}
+
+fn expected(name: &str) -> Vec<Expected> {
+    let file = support::fixture(&format!("vm/{name}.causes.json")).unwrap();
+    let file: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    let list = |value: &Value| -> Vec<String> {
+        let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
+        items.iter().map(|item| item.as_str().unwrap().to_owned()).collect()
+    };
+    let rows = file["causes"].as_array().unwrap().iter().map(|row| {
+        let mut kinds = list(&row["any_of"]);
+        kinds.push(row["cause"].as_str().unwrap().to_owned());
+        let mut subjects = list(&row["paths"]);
+        subjects.extend(list(&row["packages"]).iter().map(|name| format!("package {name}")));
+        subjects.extend(list(&row["users"]).iter().map(|name| format!("users/{name}")));
+        for fact in list(&row["facts"]) {
+            subjects.extend(fact.strip_suffix(" is on hold").map(|name| format!("package {name}")));
+        }
+        Expected { kinds, subjects }
+    });
+    rows.collect()
+}
+
+fn name(change: &JudgedChange) -> String {
+    match &change.change.subject {
+        Subject::Package(key) => format!("package {}", key.name),
+        subject => subject.to_string(),
+    }
+}
+
+fn fits(subject: &str, name: &str) -> bool {
+    match subject.strip_suffix('/') {
+        Some(top) => name == top || name.starts_with(subject),
+        None => name == subject,
+    }
+}
+
+fn shown(change: &JudgedChange) -> String {
+    let causes = change
+        .causes
+        .iter()
+        .map(|cause| format!("{} {} ({})", cause.confidence.as_str(), cause.kind, cause.detail));
+    let causes: Vec<String> = causes.collect();
+    format!("{} {}: {}", change.disposition.as_str(), name(change), causes.join("; "))
+}
+
+fn check(host: &str) {
+    let Some(hosts) = hosts(host) else { return };
+    let (changes, notes) = attributed(&hosts, &hosts.current.records.events);
+    for change in changes.iter().filter(|one| one.disposition != Disposition::Explained) {
+        println!("{}", shown(change));
+    }
+    println!("{notes:#?}");
+    let rows = expected(host);
+    let mut wrong = Vec::new();
+    for row in &rows {
+        for subject in &row.subjects {
+            let mut own = changes.iter().filter(|one| fits(subject, &name(one))).peekable();
+            if own.peek().is_none() {
+                wrong.push(format!("no change: {subject}"));
+            }
+            for change in own {
+                let first = change.causes.iter().take(2).map(|cause| cause.kind.as_str());
+                if !first.into_iter().any(|kind| row.kinds.iter().any(|one| one == kind)) {
+                    wrong.push(format!("not {:?}: {}", row.kinds, shown(change)));
+                }
+            }
+        }
+    }
+    // Nothing strong that its makers do not say.
+    let mut right: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    for row in &rows {
+        for (number, change) in changes.iter().enumerate() {
+            if row.subjects.iter().any(|subject| fits(subject, &name(change))) {
+                right.entry(number).or_default().extend(row.kinds.iter().map(String::as_str));
+            }
+        }
+    }
+    for (number, kinds) in right {
+        let strong = changes[number].causes.iter().filter(|one| one.confidence > Confidence::Weak);
+        for cause in strong {
+            if !kinds.contains(&cause.kind.as_str()) {
+                wrong.push(format!("{} is too strong: {}", cause.kind, shown(&changes[number])));
+            }
+        }
+    }
+    let unknown: Vec<String> = changes
+        .iter()
+        .filter(|one| one.disposition == Disposition::Drift && one.causes.is_empty())
+        .map(name)
+        .collect();
+    assert_eq!(wrong, [""; 0]);
+    assert!(unknown.len() <= 5, "{unknown:?}");
+    assert!(notes.iter().any(|note| note.starts_with("attribution horizon: logs tell of ")));
+}
+
+#[test]
+fn a_customised_host() {
+    check("web-01");
+}
+
+#[test]
+fn an_upgraded_host() {
+    check("web-02");
+}
+
+#[test]
+fn forged_and_deleted_logs() {
+    let Some(hosts) = hosts("web-01") else { return };
+    let path = TreePath::parse("/etc/ld.so.cache");
+    let mut events = hosts.current.records.events.clone();
+    let last = events.iter().filter_map(|event| event.time).max().unwrap();
+    let line = |detail: &str, path: &TreePath, time: EventTime| Event {
+        source: TreePath::parse("/var/log/syslog"),
+        line: Some(1),
+        time: Some(time),
+        until: None,
+        actor: CauseKind::Ansible,
+        detail: detail.into(),
+        action: "task".into(),
+        subjects: vec![EventSubject::Path(path.clone())],
+        forgeable: true,
+        text: "a line by logger".into(),
+    };
+    let later = EventTime { certainty: TimeCertainty::Exact, ..last };
+    let touched = TreePath::parse("/usr/local/bin/editor");
+    events.push(line(
+        "forged",
+        &touched,
+        EventTime {
+            at: driftcheck::model::Timestamp::from_seconds(later.at.seconds + 3600),
+            ..later
+        },
+    ));
+    let (changes, _) = attributed(&hosts, &events);
+    let forged = changes.iter().flat_map(|one| &one.causes).filter(|one| one.detail == "forged");
+    let forged: Vec<Confidence> = forged.map(|one| one.confidence).collect();
+    assert!(forged.iter().all(|one| *one == Confidence::Weak), "{forged:?} {path}");
+
+    let (changes, notes) = attributed(&hosts, &[]);
+    assert!(changes.iter().all(|one| one.causes.is_empty()));
+    assert!(notes.iter().any(|note| note.contains("no log tells what was done")), "{notes:?}");
+}
