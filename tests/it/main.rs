@@ -20,6 +20,7 @@ mod ext4_journal;
 mod ext4_oracle;
 mod facts;
 mod fat;
+mod golden_manifest;
 mod hostile;
 mod house;
 mod main_job;
