@@ -275,10 +275,20 @@ impl<'a> Evaluator<'a> {
         if scope.depth > MAX_DEPTH {
             return;
         }
-        for part in parts {
+        for (index, part) in parts.iter().enumerate() {
             match part {
                 Part::Text(fragment) => joined.builder.append(fragment),
-                Part::Value(value, range) => joined.splice(&self.evaluate(value, scope), range),
+                Part::Value(expr, range) => {
+                    let value = self.evaluate(expr, scope);
+                    // A list's element, or one of several words, is reported where it stands.
+                    let listed = matches!(&expr.kind, Kind::Variable(_) | Kind::Call(..))
+                        || matches!(&value, Value::Text(t) if t.text().trim().contains(' '));
+                    if listed && joined.at_word() && ends_word(parts.get(index.saturating_add(1))) {
+                        joined.append(&value, range);
+                    } else {
+                        joined.splice(&value, range);
+                    }
+                }
                 Part::Either(then, otherwise) => {
                     self.append(then, scope, joined);
                     self.append(otherwise, scope, joined);
@@ -293,6 +303,15 @@ impl<'a> Evaluator<'a> {
     }
 }
 
+/// Whether what follows begins with a blank, or nothing does.
+fn ends_word(next: Option<&Part>) -> bool {
+    match next {
+        None => true,
+        Some(Part::Text(fragment)) => fragment.text().starts_with([' ', '\t', '\n', '\r']),
+        Some(_) => false,
+    }
+}
+
 /// Text put together of several values, all ranges in one file.
 pub(super) struct Joined {
     file: Arc<str>,
@@ -304,6 +323,11 @@ impl Joined {
     pub fn new(file: &Arc<str>) -> Self {
         let builder = FragmentBuilder::default();
         Self { file: Arc::clone(file), builder, spliced: Vec::new() }
+    }
+
+    /// Whether a word begins here.
+    fn at_word(&self) -> bool {
+        self.builder.text().is_empty() || self.builder.text().ends_with([' ', '\t', '\n'])
     }
 
     /// Appends a value that stands for the raw bytes `range`.
@@ -334,7 +358,10 @@ impl Joined {
     /// Appends a value with its own places, if it is written in the same file.
     pub fn append(&mut self, value: &Value, range: &Range<usize>) {
         match value {
-            Value::Text(text) if text.file == self.file => {
+            Value::Text(text)
+                if text.file == self.file
+                    && self.builder.text().len().saturating_add(text.text().len()) <= MAX_VALUE =>
+            {
                 self.builder.append(&text.fragment);
                 self.spliced.extend(text.spliced.iter().cloned());
                 if let Some(origin) = &text.origin {

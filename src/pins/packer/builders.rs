@@ -109,23 +109,26 @@ impl Template<'_, '_> {
     fn images(&mut self, kind: &str, body: &Body) {
         let rows = ATTRIBUTES.iter().filter(|(builder, _, _)| kind.starts_with(builder));
         for (_, attribute, names) in rows {
-            let Some(word) = self.word(body, attribute) else { continue };
-            if word.text.is_empty() {
-                continue;
+            let words = body.get(attribute).map(|expr| self.evaluator.words(expr));
+            for word in words.unwrap_or_default().into_iter().filter(|word| !word.text.is_empty()) {
+                self.named(&word, *names);
             }
-            match names {
-                Names::Container => {
-                    self.container(&word);
-                }
-                Names::Image => self.image(&word, machine_image::strength(&word.text)),
-                Names::Moving => {
-                    let held = match machine_image::strength(&word.text) {
-                        Strength::Unknown => Strength::Unknown,
-                        Strength::None => Strength::None,
-                        _ => Strength::Floating,
-                    };
-                    self.image(&word, held);
-                }
+        }
+    }
+
+    fn named(&mut self, word: &Word, names: Names) {
+        match names {
+            Names::Container => {
+                self.container(word);
+            }
+            Names::Image => self.image(word, machine_image::strength(&word.text)),
+            Names::Moving => {
+                let held = match machine_image::strength(&word.text) {
+                    Strength::Unknown => Strength::Unknown,
+                    Strength::None => Strength::None,
+                    _ => Strength::Floating,
+                };
+                self.image(word, held);
             }
         }
     }

@@ -39,15 +39,18 @@ impl Configuration<'_, '_> {
             if kind == *resource
                 && (kind != "docker_registry_image" || body.block("build").is_none())
                 && (kind != "docker_image" || body.block("build").is_none())
-                && let Some(word) = self.word(body, attribute)
+                && let Some(expr) = body.get(attribute)
             {
-                self.container_image(&word);
+                for word in self.evaluator.words(expr) {
+                    self.container_image(&word);
+                }
             }
         }
         if NESTED.iter().any(|prefix| kind.starts_with(prefix)) {
             let mut words = Vec::new();
             each_below(body, 0, &mut |_, body| {
-                words.extend(body.get("image").and_then(|image| self.evaluator.word(image)));
+                let images = body.get("image").map(|image| self.evaluator.words(image));
+                words.extend(images.unwrap_or_default());
             });
             for word in words {
                 self.container_image(&word);

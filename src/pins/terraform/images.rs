@@ -65,7 +65,13 @@ impl Configuration<'_, '_> {
                 }
             }
             _ if NAMED.contains(&kind) => self.by_family(body),
-            _ if kind.contains("ami") || kind.contains("image") => self.newest(label, body),
+            "docker_registry_image" | "docker_image" => {
+                if let Some(word) = self.word(body, "name") {
+                    self.container(&word);
+                }
+            }
+            _ if kind.starts_with("aws_ecr") => {}
+            _ if kind.contains("_ami") || kind.contains("_image") => self.newest(label, body),
             _ => {}
         }
     }
@@ -163,12 +169,13 @@ impl Configuration<'_, '_> {
                 bodies = bodies.iter().flat_map(|body| children(body, step)).collect();
             }
             for body in &bodies {
-                let Some(word) = self.word(body, attribute) else { continue };
-                if word.text.is_empty() || is_local(&word.text) {
-                    continue;
+                let words = body.get(attribute).map(|expr| self.evaluator.words(expr));
+                for word in words.unwrap_or_default() {
+                    if !word.text.is_empty() && !is_local(&word.text) {
+                        let held = machine_image::strength(&word.text);
+                        self.image(&word.text.clone(), held, &word);
+                    }
                 }
-                let held = machine_image::strength(&word.text);
-                self.image(&word.text.clone(), held, &word);
             }
         }
         if kind == "proxmox_virtual_environment_download_file" {

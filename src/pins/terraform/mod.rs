@@ -62,6 +62,7 @@ fn read(file: &SourceFile, audit: &mut Audit<'_>) {
     for block in &body.blocks {
         configuration.block(block);
     }
+    configuration.implied_providers(&body);
 }
 
 impl Configuration<'_, '_> {

@@ -367,16 +367,13 @@ mod tests {
              provisioner \"remote-exec\" {\n  inline = [\"apt-get install ${join(\" \", \
              local.packages)}\"]\n }\n}\n",
             &[],
-            &[
-                "curl@:none|${join(\" \", local.packages)}",
-                "jq@1.6:exact|${join(\" \", local.packages)}",
-            ],
+            &["curl@:none|curl", "jq@1.6:exact|jq=1.6"],
         );
         check(
             "resource \"null_resource\" \"x\" {\n provisioner \"remote-exec\" {\n  inline = [for p in \
              [\"curl\", \"jq\"] : \"apt-get install ${p}\"]\n }\n}\n",
             &[],
-            &["curl@:none|${p}", "jq@:none|${p}"],
+            &["curl@:none|curl", "jq@:none|jq"],
         );
     }
 }

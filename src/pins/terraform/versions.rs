@@ -3,10 +3,11 @@
 use super::Configuration;
 use crate::pins::classify;
 use crate::pins::hcl::parse;
-use crate::pins::hcl::syntax::{Block, Expr, Kind};
+use crate::pins::hcl::syntax::{Block, Body, Expr, Kind};
 use crate::pins::hcl::value::Word;
 use crate::pins::input::Credit;
 use crate::pins::strength::{Ecosystem, Strength};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// A provider in the lock file.
@@ -87,6 +88,31 @@ impl Configuration<'_, '_> {
             .any(|(_, other)| other.label(0) == name && other.body.get("version").is_some());
         if word.is_some() || (!required && !dressed && is_first && name != "terraform") {
             self.provider(name, None, &block.label_range(0), word);
+        }
+    }
+
+    /// Providers that resources of this file need and its `required_providers` forgets. A file
+    /// without `required_providers` leaves them to another one.
+    pub(super) fn implied_providers(&mut self, body: &Body) {
+        let declares = |block: &Block| block.body.block("required_providers").is_some();
+        if !body.blocks("terraform").any(declares) {
+            return;
+        }
+        let module = &self.evaluator.module;
+        let mut known: BTreeSet<String> = BTreeSet::from(["terraform".to_owned()]);
+        known.extend(module.blocks("provider").map(|(_, block)| block.label(0).to_owned()));
+        for (_, terraform) in module.blocks("terraform") {
+            for providers in terraform.body.blocks("required_providers") {
+                known.extend(providers.body.attributes.iter().map(|a| a.name.clone()));
+            }
+        }
+        for block in
+            body.blocks.iter().filter(|b| ["resource", "data"].contains(&b.keyword.as_str()))
+        {
+            let name = block.label(0).split('_').next().unwrap_or_default().to_owned();
+            if block.body.get("provider").is_none() && known.insert(name.clone()) {
+                self.provider(&name, None, &block.label_range(0), None);
+            }
         }
     }
 
@@ -188,6 +214,13 @@ mod tests {
             ],
         );
         check("provider \"aws\" {\n}\n", &[], &["aws@:none|aws"]);
+        check(
+            "terraform {\n required_version = \"1.5.0\"\n required_providers {\n  aws = \
+             \"5.1.0\"\n }\n}\nresource \"aws_vpc\" \"x\" {\n}\nresource \"tls_private_key\" \
+             \"x\" {\n}\n",
+            &[],
+            &["terraform@1.5.0:exact|1.5.0", "aws@5.1.0:exact|5.1.0", "tls@:none|tls_private_key"],
+        );
         let other = ("m/versions.tf", "terraform {\n required_version = \"1.5.0\"\n}\n");
         check("terraform {\n}\n", &[other], &[]);
     }
