@@ -112,6 +112,14 @@ const TERRAFORM: &str = r##"terraform {
       source  = "hashicorp/aws"
       version = "5.31.0"
     }
+    azurerm = {
+      source  = "hashicorp/azurerm"
+      version = "3.86.0"
+    }
+    helm = {
+      source  = "hashicorp/helm"
+      version = "2.12.1"
+    }
   }
   backend "s3" {}
 }
@@ -160,8 +168,21 @@ resource "helm_release" "h" {
 }
 "##;
 
-const LOCK: &str = "provider \"registry.terraform.io/hashicorp/aws\" {\n  version = \"5.31.0\"\n  \
-                    hashes = [\n    \"h1:abc=\",\n  ]\n}\n";
+const LOCK: &str = r#"provider "registry.terraform.io/hashicorp/aws" {
+  version = "5.31.0"
+  hashes = [
+    "h1:abc=",
+  ]
+}
+provider "registry.terraform.io/hashicorp/azurerm" {
+  version = "3.86.0"
+  hashes  = ["h1:def="]
+}
+provider "registry.terraform.io/hashicorp/helm" {
+  version = "2.12.1"
+  hashes  = ["zh:0123"]
+}
+"#;
 
 const TERRAFORM_MUTATIONS: &[Mutation] = &[
     ("required_version = \"1.6.6\"", "required_version = \"«>= 1.0»\""),
@@ -216,10 +237,10 @@ fn each_pin_taken_away_is_one_finding() {
 }
 
 #[test]
-fn a_missing_lock_file_is_one_finding() {
+fn what_no_lock_file_covers_is_found() {
     let found = findings("main.tf", TERRAFORM, &[]);
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!(found[0].2, "5.31.0");
+    let words: Vec<&str> = found.iter().map(|(_, _, word)| word.as_str()).collect();
+    assert_eq!(words, ["5.31.0", "3.86.0", "2.12.1"]);
     let other = LOCK.replace("hashicorp/aws", "hashicorp/tls");
     assert_eq!(findings("main.tf", TERRAFORM, &[(".terraform.lock.hcl", &other)]).len(), 1);
 }

@@ -136,9 +136,15 @@ fn read(file: &SourceFile, audit: &mut Audit<'_>) {
 
 /// Audits user-data that another file carries. Its raw ranges count in [`Audit::file`]; the
 /// environment is the machine's. What is no user-data that cloud-init knows is passed over, as
-/// cloud-init does.
-pub fn audit_user_data(data: &Fragment, environment: &mut Environment, audit: &mut Audit<'_>) {
-    Seed { environment, audit, depth: 0 }.dispatch(data, None);
+/// cloud-init does; the answer is whether it was anything that it knows. `kind` is the MIME type
+/// that stands beside a part, if one does.
+pub fn audit_user_data(
+    data: &Fragment,
+    kind: Option<&str>,
+    environment: &mut Environment,
+    audit: &mut Audit<'_>,
+) -> bool {
+    Seed { environment, audit, depth: 0 }.dispatch(data, kind)
 }
 
 /// One machine's user-data while it is read.

@@ -46,17 +46,24 @@ pub(in crate::pins) fn run_in(
     audit: &mut Audit<'_>,
     dialect: Dialect,
 ) {
-    let before = audit.inputs().len();
     let context = Context { dialect };
-    let mut work = |audit: &mut Audit<'_>| {
-        shell::audit(&text.fragment, environment, audit, context);
-    };
-    if *audit.file().path == *text.file {
-        work(audit);
+    within(text, audit, |audit| shell::audit(&text.fragment, environment, audit, context));
+}
+
+/// Reads a text in the file that it is written in; `None` where that file cannot be followed.
+pub(in crate::pins) fn within<T>(
+    text: &Text,
+    audit: &mut Audit<'_>,
+    read: impl FnOnce(&mut Audit<'_>) -> T,
+) -> Option<T> {
+    let before = audit.inputs().len();
+    let answer = if *audit.file().path == *text.file {
+        Some(read(audit))
     } else {
-        audit.follow(&text.file, work);
-    }
+        audit.follow(&text.file, |audit| read(audit))
+    };
     name_origins(text, audit, before);
+    answer
 }
 
 /// Inputs that a value was put into say where that value came from.
@@ -103,10 +110,4 @@ pub(super) fn is_shell(bytes: &[u8]) -> bool {
     let line = String::from_utf8_lossy(line);
     let program = line.split_whitespace().map(|word| word.rsplit('/').next().unwrap_or(word));
     program.into_iter().any(|word| word.trim_start_matches("#!").ends_with("sh"))
-}
-
-/// Whether a text is a script of a shell.
-pub(in crate::pins) fn is_script(text: &str) -> bool {
-    let text = text.trim_start();
-    text.starts_with("#!") && is_shell(text.as_bytes())
 }

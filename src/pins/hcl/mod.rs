@@ -23,7 +23,7 @@ mod split;
 pub(in crate::pins) mod syntax;
 pub(in crate::pins) mod value;
 
-pub(in crate::pins) use commands::{follow_script, is_script, run, run_in};
+pub(in crate::pins) use commands::{follow_script, run, run_in, within};
 pub(in crate::pins) use evaluate::Evaluator;
 pub(in crate::pins) use module::{Module, Tool, inside, locate, read_file};
 pub(in crate::pins) use reader::{Reader, children, run_time};

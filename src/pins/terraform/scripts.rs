@@ -4,14 +4,13 @@
 //! (`base64encode`, gzip) are taken off.
 
 use super::{Configuration, each_below};
+use crate::pins::cloud_init;
 use crate::pins::environment::{Environment, MachineFile};
 use crate::pins::hcl::syntax::{Block, Body, Expr, Kind};
 use crate::pins::hcl::value::{Text, Value};
-use crate::pins::hcl::{self, follow_script, is_script, json, locate};
+use crate::pins::hcl::{self, follow_script, json, locate};
 use crate::pins::shell::{self, Dialect};
 use crate::pins::span::{Fragment, UNKNOWN};
-use base64::Engine;
-use std::io::Read;
 
 /// Attributes that hold first-start data.
 const USER_DATA: &[&str] = &[
@@ -36,9 +35,6 @@ const METADATA: &[&str] = &[
     "windows-startup-script-ps1",
     "sysprep-specialize-script-ps1",
 ];
-
-/// Decoded data is read up to this size: more is no script that a person wrote.
-const MAX_DECODED: u64 = 2 * 1024 * 1024;
 
 impl Configuration<'_, '_> {
     /// First-start data in a resource, and in its nested blocks.
@@ -70,46 +66,19 @@ impl Configuration<'_, '_> {
 
     fn first_start(&mut self, value: &Value, dialect: Dialect) {
         for text in value.texts() {
-            match decoded(text) {
-                Some(text) => self.by_content(&text, dialect),
-                None => self.by_content(text, dialect),
-            }
+            self.by_content(text, None, dialect);
         }
     }
 
-    /// What a text is, by how it begins.
-    fn by_content(&mut self, text: &Text, dialect: Dialect) {
-        let own = text.text();
-        let start = own.trim_start();
+    /// What a text is, by how it begins; what has no header is a command in `dialect`.
+    fn by_content(&mut self, text: &Text, kind: Option<&str>, dialect: Dialect) {
         let mut environment = Environment::default();
         environment.machine.directory = Some("/".to_owned());
-        if start.starts_with("#cloud-config")
-            || start.starts_with("## template:")
-            || start.starts_with("Content-Type:")
-            || start.starts_with("MIME-Version:")
-        {
-            return;
-        }
-        for (open, close, dialect) in [
-            ("<powershell>", "</powershell>", Dialect::PowerShell),
-            ("<script>", "</script>", Dialect::Cmd),
-        ] {
-            if let Some(from) = own.find(open) {
-                let from = from.saturating_add(open.len());
-                let rest = own.get(from..).unwrap_or_default();
-                let end = from.saturating_add(rest.find(close).unwrap_or(rest.len()));
-                let fragment = text.fragment.slice(from..end);
-                let script = Text { fragment, ..text.clone() };
-                hcl::run_in(&script, &mut environment, self.audit, dialect);
-                return;
-            }
-        }
-        if start.starts_with("#ps1") {
-            hcl::run_in(text, &mut environment, self.audit, Dialect::PowerShell);
-            return;
-        }
-        let other = start.starts_with(['{', '[', '<']);
-        if is_script(own) || (!start.starts_with("#!") && !other) {
+        let known = hcl::within(text, self.audit, |audit| {
+            cloud_init::audit_user_data(&text.fragment, kind, &mut environment, audit)
+        });
+        let start = text.text().trim_start();
+        if known == Some(false) && !start.starts_with(['{', '[', '<', '#']) {
             hcl::run_in(text, &mut environment, self.audit, dialect);
         }
     }
@@ -120,17 +89,20 @@ impl Configuration<'_, '_> {
         match block.label(0) {
             "cloudinit_config" | "template_cloudinit_config" => {
                 for part in body.blocks("part") {
+                    let kind = self.word(&part.body, "content_type").map(|word| word.text);
                     if let Some(content) = part.body.get("content") {
                         let value = self.evaluator.value(content);
-                        self.first_start(&value, Dialect::Posix);
+                        for text in value.texts() {
+                            self.by_content(text, kind.as_deref(), Dialect::Posix);
+                        }
                     }
                 }
             }
             "template_file" => {
                 if let Some(template) = body.get("template") {
                     let value = self.evaluator.value(template);
-                    for text in value.texts().into_iter().filter(|text| is_script(text.text())) {
-                        self.by_content(text, Dialect::Posix);
+                    for text in value.texts().into_iter().filter(|text| has_header(text.text())) {
+                        self.by_content(text, None, Dialect::Posix);
                     }
                 }
             }
@@ -271,27 +243,12 @@ impl Configuration<'_, '_> {
     }
 }
 
-/// A literal that is base64, decoded and unpacked.
-fn decoded(text: &Text) -> Option<Text> {
-    let own = text.text().trim();
-    let long = own.len() >= 16 && own.len().is_multiple_of(4);
-    let alphabet =
-        own.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='));
-    if !long || !alphabet {
-        return None;
-    }
-    let bytes = base64::engine::general_purpose::STANDARD.decode(own).ok()?;
-    let bytes = if bytes.starts_with(&[0x1f, 0x8b]) {
-        let mut unpacked = Vec::new();
-        let packed = flate2::read::GzDecoder::new(bytes.as_slice());
-        packed.take(MAX_DECODED).read_to_end(&mut unpacked).ok()?;
-        unpacked
-    } else {
-        bytes
-    };
-    let script = String::from_utf8(bytes).ok()?;
-    let fragment = Fragment::opaque(&script, text.fragment.raw_whole());
-    Some(Text { fragment, ..text.clone() })
+/// Whether a text says itself that it is first-start data.
+fn has_header(text: &str) -> bool {
+    let start = text.trim_start();
+    ["#!", "#cloud", "#ps1", "<powershell>", "Content-Type:", "MIME-Version:", "## template:"]
+        .iter()
+        .any(|header| start.starts_with(header))
 }
 
 #[cfg(test)]
@@ -336,6 +293,18 @@ mod tests {
             &instance("user_data_base64 = \"IyEvYmluL3NoCmFwayBhZGQgY3VybAo=\""),
             &[],
             &["curl@:none|IyEvYmluL3NoCmFwayBhZGQgY3VybAo="],
+        );
+        let config =
+            "#cloud-config\npackages:\n  - curl\n  - [jq, 1.6]\nruncmd:\n  - pip install x\n";
+        let found = &["curl@:none|curl", "jq@1.6:exact|jq, 1.6", "x@:none|x"];
+        check(&instance(&format!("user_data = <<EOF\n{config}EOF")), &[], found);
+        check(
+            &format!(
+                "data \"cloudinit_config\" \"x\" {{\n part {{\n  content_type = \
+                 \"text/cloud-config\"\n  content = file(\"c.yaml\")\n }}\n}}\n"
+            ),
+            &[("m/c.yaml", config)],
+            found,
         );
     }
 
