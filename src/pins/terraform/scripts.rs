@@ -299,10 +299,8 @@ mod tests {
         let found = &["curl@:none|curl", "jq@1.6:exact|jq, 1.6", "x@:none|x"];
         check(&instance(&format!("user_data = <<EOF\n{config}EOF")), &[], found);
         check(
-            &format!(
-                "data \"cloudinit_config\" \"x\" {{\n part {{\n  content_type = \
-                 \"text/cloud-config\"\n  content = file(\"c.yaml\")\n }}\n}}\n"
-            ),
+            "data \"cloudinit_config\" \"x\" {\n part {\n  content_type = \
+                 \"text/cloud-config\"\n  content = file(\"c.yaml\")\n }\n}\n",
             &[("m/c.yaml", config)],
             found,
         );
