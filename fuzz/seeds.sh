@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes seeds for the targets below fuzz/corpus, with the tools that make the real thing.
-# Needs e2fsprogs and GNU tar; no root. One function a target.
+# Needs e2fsprogs, btrfs-progs and GNU tar; no root. One function a target.
 set -eu
 cd "$(dirname "$0")"
 work=$(mktemp -d)
@@ -59,5 +59,20 @@ tars() {
     done
 }
 
+btrfs() {
+    out=corpus/btrfs
+    mkdir -p "$out"
+    # Without the large hole, which mkfs would write.
+    cp -a "$tree" "$work/btrfs-tree"
+    rm -f "$work/btrfs-tree/sparse"
+    for features in no-holes ^no-holes; do
+        truncate -s 32M "$work/btrfs"
+        mkfs.btrfs -q -f -M -n 4096 -O "$features" -r "$work/btrfs-tree" "$work/btrfs"
+        # From the superblock on, as far as anything lies.
+        tail -c +65537 "$work/btrfs" | head -c 6M >"$out/$features"
+    done
+}
+
+btrfs
 ext4
 tars

@@ -35,6 +35,11 @@ pub(super) fn le32(bytes: &[u8], at: usize) -> Result<u32, Fault> {
     Ok(u32::from_le_bytes(array(bytes, at)?))
 }
 
+/// 64 bits, little endian.
+pub(super) fn le64(bytes: &[u8], at: usize) -> Result<u64, Fault> {
+    Ok(u64::from_le_bytes(array(bytes, at)?))
+}
+
 /// 16 bits, big endian.
 pub(super) fn be16(bytes: &[u8], at: usize) -> Result<u16, Fault> {
     Ok(u16::from_be_bytes(array(bytes, at)?))

@@ -8,6 +8,7 @@
 // Tests count as they like.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+pub mod btrfs;
 mod bytes;
 mod cache;
 pub mod directory;
@@ -114,6 +115,15 @@ impl Carries {
     pub const ALL: Self = Self { mode: true, owner: true, xattrs: true };
 }
 
+/// How a subvolume is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubvolumeName<'a> {
+    /// `subvol=`: a path from the top level, whichever subvolume is the default.
+    Path(&'a [u8]),
+    /// `subvolid=`: its number; 0 is the top level, as 5 is.
+    Id(u64),
+}
+
 /// A read-only tree of files, by node and never by path from the root, read by many threads.
 pub trait Filesystem: Send + Sync + fmt::Debug {
     /// Its type, as `mount -t` says it (`ext4`, `xfs`, `vfat`), or `directory`, `tar`, `memory`.
@@ -163,6 +173,11 @@ pub trait Filesystem: Send + Sync + fmt::Debug {
     /// Extended attributes, sorted by name, as the kernel shows them to root; ACLs in the form of
     /// `system.posix_acl_access` (version 2).
     fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>, Fault>;
+
+    /// The top directory of a subvolume, of file systems that have any.
+    fn subvolume(&self, _name: SubvolumeName<'_>) -> Result<Node, Fault> {
+        Err(Fault::unsupported(format!("{} has no subvolumes", self.type_name())))
+    }
 
     /// Why a directory is not to be entered (a pseudo or network file system is mounted there, a
     /// second bind of what is visited elsewhere); `None` for all others.

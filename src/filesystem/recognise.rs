@@ -5,6 +5,7 @@
 //! becomes a gap with its type. UUIDs and labels are written as `blkid` writes them.
 
 use super::Filesystem;
+use super::btrfs::Btrfs;
 use super::ext4::Ext4;
 use super::fat::Fat;
 use super::xfs::Xfs;
@@ -71,7 +72,7 @@ static KNOWN: &[Known] = &[
         type_name: "btrfs",
         magic: &[(0x1_0040, b"_BHRfS_M")],
         identify: |f| Ok((Some(uuid(f.array(0x1_0020)?)), label(f, 0x1_012b, 256)?)),
-        open: None,
+        open: Some(|device| Ok(Arc::new(Btrfs::open(device)?))),
     },
     Known {
         type_name: "ext4",

@@ -11,6 +11,8 @@
 
 mod archives;
 mod block_oracle;
+mod btrfs_hostile;
+mod btrfs_oracle;
 mod causes;
 mod containers;
 mod disk_target;

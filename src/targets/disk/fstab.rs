@@ -1,6 +1,8 @@
 //! `/etc/fstab`: what a system mounts where. Format: fstab(5).
 
-use crate::model::TreePath;
+use crate::filesystem::SubvolumeName;
+use crate::model::path::Escaped;
+use crate::model::{Fault, TreePath};
 
 /// More lines than a person or an installer writes.
 const MAX_LINES: usize = 1_000;
@@ -24,6 +26,18 @@ impl FstabLine {
             .split(|b| *b == b',')
             .filter_map(|option| option.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
             .next_back()
+    }
+
+    /// The subvolume that it mounts; by its path where it says that, as the kernel does.
+    pub(super) fn subvolume(&self) -> Result<Option<SubvolumeName<'_>>, Fault> {
+        if let Some(path) = self.option("subvol") {
+            return Ok(Some(SubvolumeName::Path(path)));
+        }
+        let Some(digits) = self.option("subvolid") else { return Ok(None) };
+        let number = str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+        let number = number
+            .ok_or_else(|| Fault::damaged(format!("subvolid={} is no number", Escaped(digits))))?;
+        Ok(Some(SubvolumeName::Id(number)))
     }
 
     /// Whether it is there for a flag.
@@ -90,6 +104,14 @@ mod tests {
         assert_eq!(shown, ["LABEL=x y / btrfs", "/dev/vdb /data auto", "UUID=a /boot/efi vfat"]);
         let root = &parse(text)[0];
         assert_eq!(root.option("subvol"), Some(b"@".as_slice()));
+        let subvolume = |options: &str| {
+            let line = format!("/dev/vda /x btrfs {options} 0 0");
+            parse(line.as_bytes()).first().unwrap().subvolume().map(|name| format!("{name:?}"))
+        };
+        assert_eq!(subvolume("ro,subvolid=256").unwrap(), "Some(Id(256))");
+        assert_eq!(subvolume("subvol=/@,subvolid=256").unwrap(), "Some(Path([47, 64]))");
+        assert_eq!(subvolume("ro").unwrap(), "None");
+        assert!(subvolume("subvolid=x").is_err());
         assert!(root.has("ro") && !root.has("rw"));
     }
 }

@@ -14,7 +14,7 @@ use super::{Target, TargetSpec};
 use crate::block::{self, Volume, open_image};
 use crate::filesystem::mounts::Mounts;
 use crate::filesystem::recognise::{self, Identity};
-use crate::filesystem::resolve::{LastLink, read_file, resolve};
+use crate::filesystem::resolve::read_file;
 use crate::filesystem::{Filesystem, Node};
 use crate::model::path::Escaped;
 use crate::model::{Fault, Gap, Omission, Stage, TreePath};
@@ -257,16 +257,9 @@ impl<'a> Assembly<'a> {
             .filesystem
             .clone()
             .map_err(|fault| fault.within(format!("volume {}", found.volume.name)))?;
-        let subvolume = line.and_then(|line| line.option("subvol"));
-        let root = match subvolume {
-            None if line.is_some_and(|line| line.option("subvolid").is_some()) => {
-                return Err(Fault::unsupported("a subvolume by its number only (subvolid=)"));
-            }
+        let root = match line.map(FstabLine::subvolume).transpose()?.flatten() {
             None => filesystem.root(),
-            Some(name) => {
-                let found = resolve(filesystem.as_ref(), &TreePath::parse(name), LastLink::Keep)?;
-                found.ok_or_else(|| Fault::damaged(format!("no subvolume {}", Escaped(name))))?.node
-            }
+            Some(name) => filesystem.subvolume(name)?,
         };
         self.mounts.mount(path, filesystem, root)
     }

@@ -1,0 +1,69 @@
+//! Damaged and hostile btrfs: whatever the bytes are, reading ends, in bounded memory, without a
+//! panic. Checksums of blocks are made right again, so that damage goes deeper than to them.
+
+use super::hostile::{Bytes, Numbers, Walk, mutate, used_blocks, walk};
+use super::oracle::run;
+use driftcheck::filesystem::Filesystem;
+use driftcheck::filesystem::btrfs::Btrfs;
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+const NODE: usize = 4096;
+const SUPERBLOCK: usize = 64 << 10;
+
+/// A small image with some of everything that needs no root; `None` without mkfs.btrfs.
+fn image(folder: &Path) -> Option<Vec<u8>> {
+    let tree = folder.join("tree");
+    fs::create_dir_all(tree.join("a/b/c")).unwrap();
+    for index in 0..120 {
+        fs::write(tree.join(format!("a/some-file-with-a-name-{index}")), [1; 40]).unwrap();
+    }
+    fs::write(tree.join("large"), [2; 100_000]).unwrap();
+    File::create(tree.join("sparse")).unwrap().set_len(1 << 20).unwrap();
+    std::os::unix::fs::symlink("x".repeat(200), tree.join("long-link")).unwrap();
+    let file = folder.join("image");
+    File::create(&file).unwrap().set_len(32 << 20).unwrap();
+    let (tree, file) = (tree.to_str().unwrap(), file.to_str().unwrap());
+    match run("mkfs.btrfs", &["-q", "-f", "-M", "-n", "4096", "-r", tree, file]) {
+        Ok(_) => Some(fs::read(file).unwrap()),
+        Err(reason) => {
+            println!("skipped: {reason}");
+            None
+        }
+    }
+}
+
+/// Makes the checksums right of the superblock and of what looks as a block of a tree.
+fn seal(bytes: &mut [u8], uuid: &[u8]) {
+    for (index, block) in bytes.chunks_exact_mut(NODE).enumerate() {
+        if index * NODE == SUPERBLOCK || block[32..48] == *uuid {
+            let sum = crc32c::crc32c(&block[32..]);
+            block[..4].copy_from_slice(&sum.to_le_bytes());
+        }
+    }
+}
+
+#[test]
+fn mutations_of_btrfs() {
+    let folder = TempDir::new().unwrap();
+    let Some(original) = image(folder.path()) else { return };
+    let mut whole = Walk::default();
+    let filesystem = Btrfs::open(Arc::new(Bytes(original.clone()))).unwrap();
+    walk(&filesystem, &filesystem.root(), 0, &mut whole);
+    assert_eq!(whole, Walk { entries: 127, faults: 0 });
+    let uuid = original[SUPERBLOCK + 32..][..16].to_vec();
+    let used = used_blocks(&original);
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    for round in 0..400 {
+        let mut bytes = original.clone();
+        mutate(&mut bytes, &used, &mut numbers);
+        if round % 4 != 0 {
+            seal(&mut bytes, &uuid);
+        }
+        if let Ok(filesystem) = Btrfs::open(Arc::new(Bytes(bytes))) {
+            walk(&filesystem, &filesystem.root(), 0, &mut Walk::default());
+        }
+    }
+}
