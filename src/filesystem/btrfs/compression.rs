@@ -58,7 +58,11 @@ impl Compression {
 
 fn zlib(input: &[u8], output: &mut [u8]) -> Result<(), Fault> {
     let mut stream = Decompress::new(true);
-    match stream.decompress(input, output, FlushDecompress::Finish) {
+    let outcome = stream.decompress(input, output, FlushDecompress::Finish);
+    // The decompressor uses the room behind its output as it likes.
+    let end = to_usize(stream.total_out())?;
+    output.get_mut(end..).unwrap_or_default().fill(0);
+    match outcome {
         Ok(Status::StreamEnd) => Ok(()),
         // The extent may be cut to whole sectors.
         Ok(_) if stream.total_out() == output.len() as u64 => Ok(()),
