@@ -1,10 +1,13 @@
 //! Facts of the fixture's hosts: what differs from the image by meaning, and what is never said.
 
 use super::ext4_journal::fixture;
+use driftcheck::collect::facts::units;
 use driftcheck::collect::{COLLECTORS, View};
 use driftcheck::filesystem::Filesystem;
+use driftcheck::filesystem::directory::DirectoryFilesystem;
 use driftcheck::model::Records;
 use std::collections::BTreeMap;
+use std::path::Path;
 use tempfile::TempDir;
 
 /// `scope/key` with its attributes and evidence, of every collector that needs no walk.
@@ -86,4 +89,40 @@ fn no_hash_of_a_password_is_told() {
         let is_hash = ["$y$", "$6$", "$5$", "$1$", "$2b$"].iter().any(|mark| value.contains(mark));
         assert!(!is_hash, "{key}");
     }
+}
+
+/// What systemctl says of this host's unit files; it runs on the files alone.
+#[test]
+fn states_of_units_are_those_of_systemctl() {
+    let listing = std::process::Command::new("systemctl")
+        .args(["--root=/", "list-unit-files", "--no-legend", "--plain", "--no-pager"])
+        .output();
+    let listing = match listing {
+        Ok(output) if output.status.success() => String::from_utf8(output.stdout).unwrap(),
+        Ok(output) => return println!("skipped: systemctl: {}", output.status),
+        Err(error) => return println!("skipped: systemctl: {error}"),
+    };
+    let filesystem = DirectoryFilesystem::open(Path::new("/")).unwrap();
+    let mut records = Records::default();
+    (units::COLLECTOR.collect)(&View { filesystem: &filesystem, found: &[] }, &mut records);
+    let ours: BTreeMap<&str, &str> = records
+        .facts
+        .iter()
+        .filter(|fact| fact.scope == "units")
+        .filter_map(|fact| Some((fact.key.as_str(), fact.attributes.get("state")?.as_str())))
+        .collect();
+    let mut wrong = Vec::new();
+    for line in listing.lines() {
+        let mut words = line.split_whitespace();
+        let (Some(unit), Some(state)) = (words.next(), words.next()) else { continue };
+        // Of a running system, not of its files.
+        if ["generated", "transient", "enabled-runtime", "masked-runtime"].contains(&state) {
+            continue;
+        }
+        let own = ours.get(unit).copied().unwrap_or("-");
+        if own != state {
+            wrong.push(format!("{unit}: {own}, systemctl: {state}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -1,6 +1,7 @@
 //! What one unit directory holds, and what one unit file says of its installation.
 
 use crate::collect::facts::Sheet;
+use crate::collect::packages::text;
 use crate::filesystem::Node;
 use crate::filesystem::resolve::{LastLink, resolve};
 use crate::model::path::Escaped;
@@ -38,6 +39,8 @@ pub struct Folder {
 pub struct Unit {
     /// Where.
     pub path: TreePath,
+    /// What lies there.
+    pub node: Node,
     /// Whether it is a file of its own.
     pub kind: LinkKind,
 }
@@ -74,12 +77,12 @@ impl Folder {
         let is_local = directory.is_at_or_below(&TreePath::parse("/etc"));
         let mut folder = Self::default();
         for (name, node) in sheet.reader.list(directory) {
-            let (text, path) = (name.to_string(), directory.join(&name));
+            let (text, path) = (text(name.as_bytes()), directory.join(&name));
             let kind = sheet.reader.filesystem.metadata(&node).map(|metadata| Some(metadata.kind));
             match sheet.reader.keep(&path, kind) {
                 Some(FileKind::Directory) => folder.below(sheet, &text, &path, is_local),
                 Some(FileKind::File) if is_unit(&text) => {
-                    folder.units.insert(text, Unit { path, kind: LinkKind::No });
+                    folder.units.insert(text, Unit { path, node, kind: LinkKind::No });
                 }
                 Some(FileKind::Symlink) if is_unit(&text) => {
                     folder.link(sheet, text, path, &node, is_local);
@@ -93,7 +96,7 @@ impl Folder {
     fn below(&mut self, sheet: &mut Sheet<'_>, name: &str, path: &TreePath, is_local: bool) {
         let Some((unit, kind)) = name.rsplit_once('.') else { return };
         for (entry, _) in sheet.reader.list(path) {
-            let text = entry.to_string();
+            let text = text(entry.as_bytes());
             match kind {
                 "wants" | "requires" | "upholds" if is_unit(&text) => {
                     let (by, path) = (unit.to_owned(), path.join(&entry));
@@ -125,14 +128,14 @@ impl Folder {
             LinkKind::Null
         } else {
             let last = target.rsplit(|b| *b == b'/').next().and_then(Name::new);
-            let unit = last.map(|name| name.to_string()).unwrap_or_default();
+            let unit = last.map(|name| text(name.as_bytes())).unwrap_or_default();
             if unit != name && is_unit(&unit) {
                 let (by, path) = (name.clone(), path.clone());
                 self.links.push(Link { unit, by, path, is_alias: true, is_local });
             }
             LinkKind::To(Escaped(&target).to_string())
         };
-        self.units.insert(name, Unit { path, kind });
+        self.units.insert(name, Unit { path, node: node.clone(), kind });
     }
 }
 

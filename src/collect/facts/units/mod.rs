@@ -69,14 +69,19 @@ fn units(sheet: &mut Sheet<'_>, scope: &'static str, directories: &[&str]) {
     }
     let links: Vec<&Link> = folders.iter().flat_map(|folder| &folder.links).collect();
     let mut wanted: BTreeMap<&str, Vec<&Link>> = BTreeMap::new();
+    // As systemctl has it, a template is enabled where one of its instances is.
+    let mut instances: BTreeMap<String, &Link> = BTreeMap::new();
     for link in links {
         wanted.entry(&link.unit).or_default().push(link);
+        if let (true, Some(template)) = (link.is_local, template(&link.unit)) {
+            instances.entry(template).or_insert(link);
+        }
     }
     let names = folders.iter().flat_map(|folder| folder.units.keys().map(String::as_str));
     let names: BTreeSet<&str> = names.chain(wanted.keys().copied()).collect();
     for name in names {
         let links = wanted.get(name).map_or(&[][..], Vec::as_slice);
-        unit(sheet, scope, name, &folders, links);
+        unit(sheet, scope, name, &folders, (links, instances.get(name).copied()));
     }
     for (key, path) in folders.iter().flat_map(|folder| &folder.drop_ins) {
         sheet.add(scope, key, path, &[]);
@@ -88,7 +93,7 @@ fn unit(
     scope: &'static str,
     name: &str,
     folders: &[Folder],
-    links: &[&Link],
+    (links, instance): (&[&Link], Option<&Link>),
 ) {
     let mut found = folders.iter().filter_map(|folder| folder.units.get(name));
     let own = found.next();
@@ -99,19 +104,15 @@ fn unit(
         names.into_iter().collect::<Vec<_>>().join(" ")
     };
     let (wanted_by, aliases) = (by(false), by(true));
-    // An instance is made from its template.
-    let template = name.split_once('@').and_then(|(stem, rest)| {
-        let kind = rest.rsplit_once('.')?.1;
-        (own.is_none()).then(|| format!("{stem}@.{kind}"))
-    });
+    let template = template(name).filter(|_| own.is_none());
     let source = own.or_else(|| {
         let template = template.as_deref()?;
         folders.iter().find_map(|folder| folder.units.get(template))
     });
-    let enabling = links.iter().find(|link| link.is_local);
+    let enabling = links.iter().copied().find(|link| link.is_local).or(instance);
     let Some(source) = source else {
         // What wants a unit that is not there does nothing; but it is there to be filled.
-        if let Some(link) = enabling.or(links.first()) {
+        if let Some(link) = enabling.or(links.first().copied()) {
             let attributes = [("state", "not-found"), ("wanted-by", &wanted_by)];
             sheet.add(scope, name, &link.path, &attributes);
         }
@@ -124,7 +125,7 @@ fn unit(
             target.clone_from(to);
             if to.ends_with(&format!("/{name}")) { "linked" } else { "alias" }
         }
-        LinkKind::No => match sheet.reader.file(&source.path) {
+        LinkKind::No => match sheet.reader.node(&source.path, &source.node) {
             Some(bytes) if bytes.is_empty() => "masked",
             Some(bytes) => {
                 let text = decode(&bytes);
@@ -149,6 +150,13 @@ fn unit(
         ("schedule", &schedule),
     ];
     sheet.add(scope, name, evidence, &attributes);
+}
+
+/// `getty@.service` of its instance `getty@tty1.service`.
+fn template(name: &str) -> Option<String> {
+    let (stem, rest) = name.split_once('@')?;
+    let (instance, kind) = rest.rsplit_once('.')?;
+    (!instance.is_empty()).then(|| format!("{stem}@.{kind}"))
 }
 
 /// `rcN.d/S01name` and `runlevels/LEVEL/name`.
@@ -233,7 +241,7 @@ mod tests {
                 "units/c.service state=static wanted-by=basic.target @/usr/lib/systemd/system/c.service",
                 "units/d.service overrides=/usr/lib/systemd/system/d.service state=masked @/etc/systemd/system/d.service",
                 "units/default.target state=alias target=graphical.target @/usr/lib/systemd/system/default.target",
-                "units/e@.service state=disabled @/usr/lib/systemd/system/e@.service",
+                "units/e@.service state=enabled @/etc/systemd/system/multi-user.target.wants/e@1.service",
                 "units/e@1.service state=enabled template=e@.service wanted-by=multi-user.target @/etc/systemd/system/multi-user.target.wants/e@1.service",
                 "units/f.service aliases=ff.service state=enabled @/etc/systemd/system/ff.service",
                 "units/ff.service state=alias target=/lib/systemd/system/f.service @/etc/systemd/system/ff.service",
