@@ -72,6 +72,7 @@ pub static COLLECTORS: &[&Collector] = &[
     &facts::trust::COLLECTOR,
     &facts::boot::COLLECTOR,
     &facts::environment::COLLECTOR,
+    &facts::containers::COLLECTOR,
     &facts::system::COLLECTOR,
     &facts::repositories::COLLECTOR,
     &facts::updates::COLLECTOR,

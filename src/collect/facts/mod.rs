@@ -15,6 +15,7 @@
 
 pub mod accounts;
 pub mod boot;
+pub mod containers;
 pub mod cron;
 pub mod environment;
 pub mod ini;
