@@ -50,10 +50,15 @@ pub(super) struct PinsArgs {
 
 pub(super) fn run(args: &PinsArgs, context: &Context) -> Result<Exit, CliError> {
     let write = args.output.pins_writer()?;
+    let (requirements, require) = requirements(args)?;
+    let today = jiff::Timestamp::from_second(context.now.seconds).ok();
     let options = AuditOptions {
-        requirements: requirements(args)?,
+        requirements,
         include_vendored: args.include_vendored,
         include_ignored: args.include_ignored,
+        discover: args.policy.is_none(),
+        require,
+        today: today.map(|now| now.to_zoned(jiff::tz::TimeZone::UTC).date()),
     };
     for path in &args.paths {
         let look = |error| CliError::because(format!("cannot look at {}", path.display()), error);
@@ -83,25 +88,26 @@ fn exit(report: &PinReport, fail_on: Severity, gaps: Gaps) -> Exit {
     }
 }
 
-/// The shipped requirements, over them a policy's, over them the command line's.
-fn requirements(args: &PinsArgs) -> Result<Requirements, CliError> {
+/// The shipped requirements and over them a policy's; and what goes over every policy.
+fn requirements(args: &PinsArgs) -> Result<(Requirements, Vec<(String, String)>), CliError> {
     let mut requirements = Requirements::shipped()?;
-    let path = args.policy.clone().or_else(|| {
-        let own = PathBuf::from("driftcheck.toml");
-        own.is_file().then_some(own)
-    });
-    if let Some(path) = path {
+    if let Some(path) = &args.policy {
         let place = || format!("the policy {}", path.display());
-        let text = std::fs::read_to_string(&path).map_err(|e| CliError::because(place(), e))?;
-        requirements.add(&text).map_err(|fault| CliError::because(place(), fault))?;
+        let text = std::fs::read_to_string(path).map_err(|e| CliError::because(place(), e))?;
+        let shown = path.to_string_lossy();
+        let added = requirements.add_file(&shown, &text);
+        added.map_err(|fault| CliError::because(place(), fault))?;
     }
+    let mut overrides = Vec::new();
     for word in &args.require {
         let (scope, strength) = word.split_once('=').ok_or_else(|| {
             CliError::new(format!("--require {word}: no strength")).hint("--require apt=exact")
         })?;
         requirements
+            .clone()
             .require(scope, strength)
             .map_err(|fault| CliError::because(format!("--require {word}"), fault))?;
+        overrides.push((scope.to_owned(), strength.to_owned()));
     }
-    Ok(requirements)
+    Ok((requirements, overrides))
 }

@@ -2,6 +2,7 @@
 
 use super::input::{Input, PinGap, Place, Remark};
 use super::repository::{Repository, SourceFile};
+use super::suppress::{self, Suppression};
 use std::ops::Range;
 
 /// More inputs than this in one file are cut off with a gap: no person wrote them.
@@ -30,6 +31,7 @@ pub struct Audit<'a> {
     chain: Vec<String>,
     followed: usize,
     full: bool,
+    suppressions: Vec<Suppression>,
 }
 
 /// What an audit collected.
@@ -41,6 +43,8 @@ pub struct Collected {
     pub remarks: Vec<Remark>,
     /// What could not be read.
     pub gaps: Vec<PinGap>,
+    /// Exceptions that stand in comments of the files.
+    pub suppressions: Vec<Suppression>,
 }
 
 impl<'a> Audit<'a> {
@@ -48,6 +52,7 @@ impl<'a> Audit<'a> {
     #[must_use]
     pub fn new(repository: &'a Repository, file: SourceFile, carrier: &'static str) -> Self {
         let chain = vec![file.path.to_string()];
+        let suppressions = suppress::scan(&file);
         Self {
             repository,
             file,
@@ -58,6 +63,7 @@ impl<'a> Audit<'a> {
             chain,
             followed: 0,
             full: false,
+            suppressions,
         }
     }
 
@@ -147,7 +153,9 @@ impl<'a> Audit<'a> {
         let bytes = self.repository.read(path)?;
         self.followed = self.followed.saturating_add(1);
         self.chain.push(path.to_owned());
-        let outer = std::mem::replace(&mut self.file, SourceFile::new(path, bytes));
+        let inner = SourceFile::new(path, bytes);
+        self.suppressions.extend(suppress::scan(&inner));
+        let outer = std::mem::replace(&mut self.file, inner);
         let answer = read(self);
         self.file = outer;
         self.chain.pop();
@@ -157,6 +165,11 @@ impl<'a> Audit<'a> {
     /// What was collected.
     #[must_use]
     pub fn finish(self) -> Collected {
-        Collected { inputs: self.inputs, remarks: self.remarks, gaps: self.gaps }
+        Collected {
+            inputs: self.inputs,
+            remarks: self.remarks,
+            gaps: self.gaps,
+            suppressions: self.suppressions,
+        }
     }
 }

@@ -51,6 +51,7 @@ pub mod script;
 pub mod shell;
 pub mod span;
 pub mod strength;
+pub mod suppress;
 pub mod terraform;
 pub mod walk;
 pub mod yaml;

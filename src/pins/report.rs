@@ -70,6 +70,8 @@ pub struct PinReport {
     pub inputs: Vec<PinInput>,
     /// What could not be read.
     pub gaps: Vec<PinGap>,
+    /// What a suppression hides, by file and place.
+    pub suppressed: Vec<PinFinding>,
     /// How many files a carrier read.
     pub files_read: usize,
     /// How many files were looked at.
@@ -96,6 +98,15 @@ impl PinReport {
             judged.push(PinInput { input, required, accepted });
         }
         findings.extend(remarks.into_iter().map(|remark| finding_of_remark(remark, requirements)));
+        gaps.sort();
+        gaps.dedup();
+        let mut report = Self { inputs: judged, gaps, ..Self::default() };
+        report.set_findings(findings);
+        report
+    }
+
+    /// Puts findings in, sorted and with their fingerprints.
+    pub(super) fn set_findings(&mut self, mut findings: Vec<PinFinding>) {
         findings.sort_by(|a, b| {
             (&a.file, a.byte_range, a.rule, &a.subject).cmp(&(
                 &b.file,
@@ -105,9 +116,27 @@ impl PinReport {
             ))
         });
         fingerprint_all(&mut findings);
-        gaps.sort();
-        gaps.dedup();
-        Self { findings, inputs: judged, gaps, files_read: 0, files_seen: 0 }
+        self.findings = findings;
+    }
+
+    /// Joins the report of another root: what both read is there once.
+    pub(super) fn join(&mut self, other: Self) {
+        let mut findings = std::mem::take(&mut self.findings);
+        findings.extend(other.findings);
+        self.set_findings(findings);
+        let key = |finding: &PinFinding| {
+            (finding.file.clone(), finding.byte_range, finding.rule, finding.subject.clone())
+        };
+        self.findings.dedup_by(|a, b| key(a) == key(b));
+        self.suppressed.extend(other.suppressed);
+        self.inputs.extend(other.inputs);
+        self.inputs.sort_by(|a, b| a.input.place.cmp(&b.input.place));
+        self.inputs.dedup();
+        self.gaps.extend(other.gaps);
+        self.gaps.sort();
+        self.gaps.dedup();
+        self.files_read = self.files_read.saturating_add(other.files_read);
+        self.files_seen = self.files_seen.saturating_add(other.files_seen);
     }
 }
 
@@ -217,6 +246,9 @@ fn fingerprint_all(findings: &mut [PinFinding]) {
         let base = blake3::hash(text.as_bytes());
         let count = seen.entry(*base.as_bytes()).or_default();
         *count = count.saturating_add(1);
+        if !finding.fingerprint.is_empty() {
+            continue;
+        }
         let hash = blake3::hash(format!("{text}\0{count}").as_bytes());
         finding.fingerprint = hash.to_hex().chars().take(32).collect();
     }

@@ -2,13 +2,24 @@
 //!
 //! The most specific word wins: an ecosystem over its category, and the last `[[path]]` block
 //! that matches over all blocks before it.
+//!
+//! A `driftcheck.toml` says the same and more: `exclude` (globs of files that are not read) and
+//! `[[ignore]]` (exceptions for files without comments, see [`super::suppress`]). Its globs are
+//! held against a file's path from the policy, from the root that is audited, and as it is shown.
 
 use super::input::Input;
+use super::input::Place;
+use super::repository::SourceFile;
 use super::strength::{Category, Ecosystem, Strength};
+use super::suppress::{self, Suppression};
 use crate::model::{Fault, Severity};
 use globset::{Glob, GlobMatcher};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::Range;
+use std::sync::Arc;
+use toml::Spanned;
 
 /// The policy that is shipped.
 pub const DEFAULT: &str = include_str!("../../policies/pins.toml");
@@ -18,20 +29,35 @@ pub const DEFAULT: &str = include_str!("../../policies/pins.toml");
 #[serde(deny_unknown_fields)]
 struct Document {
     #[serde(default)]
-    require: BTreeMap<String, String>,
+    require: BTreeMap<String, Spanned<String>>,
     #[serde(default)]
-    severity: BTreeMap<String, String>,
+    severity: BTreeMap<String, Spanned<String>>,
     #[serde(default)]
     path: Vec<PathDocument>,
+    #[serde(default)]
+    ignore: Vec<Spanned<IgnoreDocument>>,
+    #[serde(default)]
+    exclude: Vec<Spanned<String>>,
     fail_unknown: Option<bool>,
+}
+
+/// An exception for files without comments.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IgnoreDocument {
+    path: Spanned<String>,
+    rule: Spanned<String>,
+    subject: Option<String>,
+    until: Option<Spanned<toml::Value>>,
+    reason: Spanned<String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PathDocument {
-    glob: String,
+    glob: Spanned<String>,
     #[serde(default)]
-    require: BTreeMap<String, String>,
+    require: BTreeMap<String, Spanned<String>>,
 }
 
 /// Required strengths by scope.
@@ -74,6 +100,12 @@ pub struct Requirements {
     table: Table,
     paths: Vec<(GlobMatcher, Table)>,
     severities: BTreeMap<String, Severity>,
+    ignores: Vec<(GlobMatcher, Suppression)>,
+    excludes: Vec<GlobMatcher>,
+    /// What the root's own paths begin with where they are shown.
+    shown: String,
+    /// What they begin with seen from the policy.
+    below: String,
     /// Whether inputs whose value comes from outside are findings.
     pub fail_unknown: bool,
 }
@@ -102,30 +134,85 @@ impl Requirements {
     /// # Errors
     /// As [`Requirements::parse`].
     pub fn add(&mut self, text: &str) -> Result<(), Fault> {
+        self.add_file("driftcheck.toml", text)
+    }
+
+    /// The same, of a file whose `[[ignore]]` entries are shown under `path`.
+    ///
+    /// # Errors
+    /// As [`Requirements::parse`], with line and column.
+    pub fn add_file(&mut self, path: &str, text: &str) -> Result<(), Fault> {
         let document: Document = toml::from_str(text).map_err(Fault::damaged)?;
+        let file = SourceFile::new(path, text.as_bytes());
+        let glob = |word: &Spanned<String>| {
+            let glob = Glob::new(word.get_ref());
+            glob.map(|glob| glob.compile_matcher()).map_err(|e| at(&file, word.span(), &e))
+        };
         if document.require.contains_key("default") {
             self.table = Table::default();
         }
+        let set = |table: &mut Table, scope: &str, strength: &Spanned<String>| {
+            table.set(scope, strength.get_ref()).map_err(|e| at(&file, strength.span(), &e))
+        };
         for (scope, strength) in &document.require {
-            self.table.set(scope, strength)?;
+            set(&mut self.table, scope, strength)?;
         }
         for block in &document.path {
-            let glob = Glob::new(&block.glob).map_err(Fault::damaged)?.compile_matcher();
             let mut table = Table::default();
             for (scope, strength) in &block.require {
-                table.set(scope, strength)?;
+                set(&mut table, scope, strength)?;
             }
-            self.paths.push((glob, table));
+            self.paths.push((glob(&block.glob)?, table));
         }
         for (word, severity) in &document.severity {
-            let severity = Severity::parse(severity)
-                .ok_or_else(|| Fault::damaged(format!("`{severity}` is no severity")))?;
-            self.severities.insert(word.clone(), severity);
+            let parsed = Severity::parse(severity.get_ref()).ok_or_else(|| {
+                let reason = format!("`{}` is no severity", severity.get_ref());
+                at(&file, severity.span(), &reason)
+            })?;
+            self.severities.insert(word.clone(), parsed);
+        }
+        for exclude in &document.exclude {
+            self.excludes.push(glob(exclude)?);
+        }
+        for entry in &document.ignore {
+            let ignore = suppression(&file, entry)?;
+            self.ignores.push((glob(&entry.get_ref().path)?, ignore));
         }
         if let Some(fail) = document.fail_unknown {
             self.fail_unknown = fail;
         }
         Ok(())
+    }
+
+    /// Says how the paths of a root begin where they are shown, and seen from the policy.
+    #[must_use]
+    pub fn for_root(mut self, shown: &str, below: &str) -> Self {
+        shown.clone_into(&mut self.shown);
+        below.clone_into(&mut self.below);
+        self
+    }
+
+    /// Whether a glob of the policy means a file, by the path that is shown.
+    #[must_use]
+    pub fn matches(&self, glob: &GlobMatcher, file: &str) -> bool {
+        if glob.is_match(file) {
+            return true;
+        }
+        let Some(own) = file.strip_prefix(&self.shown) else { return false };
+        glob.is_match(own)
+            || !self.below.is_empty() && glob.is_match(format!("{}{own}", self.below))
+    }
+
+    /// Whether the policy says that a file is not read.
+    #[must_use]
+    pub fn excludes(&self, file: &str) -> bool {
+        self.excludes.iter().any(|glob| self.matches(glob, file))
+    }
+
+    /// The exceptions of the policy.
+    #[must_use]
+    pub fn ignores(&self) -> &[(GlobMatcher, Suppression)] {
+        &self.ignores
     }
 
     /// Overrides one scope (an ecosystem, a category, `default`), as `--require SCOPE=STRENGTH`.
@@ -142,7 +229,7 @@ impl Requirements {
     /// The strength that an input of this ecosystem needs in this file.
     #[must_use]
     pub fn required(&self, ecosystem: Ecosystem, file: &str) -> Strength {
-        let by_path = self.paths.iter().rev().filter(|(glob, _)| glob.is_match(file));
+        let by_path = self.paths.iter().rev().filter(|(glob, _)| self.matches(glob, file));
         by_path
             .filter_map(|(_, table)| table.get(ecosystem))
             .next()
@@ -166,6 +253,46 @@ impl Requirements {
             .find_map(|word| self.severities.get(*word).copied())
             .unwrap_or(Severity::Low)
     }
+}
+
+/// A reason with its line and column.
+fn at(file: &SourceFile, span: Range<usize>, reason: &dyn Display) -> Fault {
+    let (start, _) = file.positions(&span);
+    Fault::damaged(format!("line {}, column {}: {reason}", start.line, start.column))
+}
+
+/// An `[[ignore]]` entry.
+fn suppression(file: &SourceFile, entry: &Spanned<IgnoreDocument>) -> Result<Suppression, Fault> {
+    let document = entry.get_ref();
+    let rule = &document.rule;
+    suppress::check_rule(rule.get_ref()).map_err(|reason| at(file, rule.span(), &reason))?;
+    if document.reason.get_ref().trim().is_empty() {
+        return Err(at(file, document.reason.span(), &"it gives no reason"));
+    }
+    let until = match &document.until {
+        None => None,
+        Some(until) => {
+            let text = match until.get_ref() {
+                toml::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            let day = text.parse();
+            Some(day.map_err(|_| {
+                at(file, until.span(), &format!("`{text}` is no day like 2027-01-31"))
+            })?)
+        }
+    };
+    let span = entry.span();
+    let (start, end) = file.positions(&span);
+    let path = Arc::clone(&file.path);
+    Ok(Suppression {
+        place: Place { file: path, start_byte: span.start, end_byte: span.end, start, end },
+        line: None,
+        rules: vec![rule.get_ref().clone()],
+        subjects: document.subject.iter().cloned().collect(),
+        until,
+        fault: None,
+    })
 }
 
 #[cfg(test)]
@@ -199,5 +326,30 @@ mod tests {
         assert_eq!(policy.required(Ecosystem::Apk, "dev/Dockerfile"), Strength::None);
         assert!(policy.add("[require]\nabt = 'range'").is_err());
         assert!(policy.add("requires = 1").is_err());
+    }
+
+    #[test]
+    fn errors_have_their_place() {
+        let check = |text: &str, place: &str| {
+            let fault = Requirements::parse(text).unwrap_err().to_string();
+            assert!(fault.contains(place), "{fault}");
+        };
+        check("exclude = ['a']\n[require]\napt = 'exactt'\n", "line 3, column 7");
+        check("[require]\nabt = 'exact'\n", "line 2, column 7");
+        check("[[ignore]]\npath = '*'\nrule = 'pins/x'\nreason = 'y'\n", "line 3, column 8");
+        check("[[ignore]]\npath = '*'\nrule = 'pins/download'\n", "reason");
+        check("[[path]]\nglob = '['\n", "line 2, column 8");
+        check("x = 1\n", "line 1, column 1");
+    }
+
+    #[test]
+    fn globs_are_held_against_every_form_of_a_path() {
+        let policy = Requirements::parse("exclude = ['dev/**', 'images/old/**']").unwrap();
+        let policy = policy.for_root("../repo/images/", "images/");
+        let check =
+            |file: &str, expected: bool| assert_eq!(policy.excludes(file), expected, "{file}");
+        check("../repo/images/dev/x.sh", true);
+        check("../repo/images/old/x.sh", true);
+        check("../repo/images/new/x.sh", false);
     }
 }

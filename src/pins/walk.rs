@@ -44,37 +44,109 @@ pub struct AuditOptions {
     pub include_vendored: bool,
     /// Read files that `.gitignore` names too.
     pub include_ignored: bool,
+    /// Lay the `driftcheck.toml` of each root, or of the repository around it, over the
+    /// requirements.
+    pub discover: bool,
+    /// Scopes and strengths that go over every policy.
+    pub require: Vec<(String, String)>,
+    /// What day it is, so that suppressions expire; without it none does.
+    pub today: Option<jiff::civil::Date>,
 }
 
 /// Audits files and trees. Paths in the report are the given root joined with what lies below it.
 #[must_use]
 pub fn audit_paths(roots: &[PathBuf], options: &AuditOptions) -> PinReport {
-    let mut collected = Collected::default();
-    let (mut seen, mut read) = (0_usize, 0_usize);
-    for root in roots {
-        let (base, files, gaps) = files_below(root, options);
-        collected.gaps.extend(gaps);
-        let repository = Repository::at(base.clone());
-        let work = || -> Vec<Option<Collected>> {
-            files.par_iter().map(|path| audit_file(&base, path, &repository)).collect()
-        };
-        let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK).build();
-        let answers = pool.map_or_else(|_| work(), |pool| pool.install(work));
-        let prefix = shown_prefix(&base);
-        seen = seen.saturating_add(files.len());
-        for mut answer in answers.into_iter().flatten() {
-            read = read.saturating_add(1);
-            show_below(&prefix, &mut answer);
-            collected.inputs.append(&mut answer.inputs);
-            collected.remarks.append(&mut answer.remarks);
-            collected.gaps.append(&mut answer.gaps);
-        }
+    let mut reports = roots.iter().map(|root| audit_root(root, options));
+    let mut report = reports.next().unwrap_or_default();
+    for other in reports {
+        report.join(other);
     }
-    let Collected { inputs, remarks, gaps } = collected;
-    let mut report = PinReport::judge(inputs, remarks, gaps, &options.requirements);
-    report.files_seen = seen;
+    report
+}
+
+fn audit_root(root: &Path, options: &AuditOptions) -> PinReport {
+    let (base, mut files, gaps) = files_below(root, options);
+    let mut collected = Collected { gaps, ..Collected::default() };
+    let prefix = shown_prefix(&base);
+    let requirements = match policy_of(&base, &prefix, options) {
+        Ok(requirements) => requirements,
+        Err(gap) => {
+            collected.gaps.push(gap);
+            options.requirements.clone()
+        }
+    };
+    files.retain(|file| !requirements.excludes(&format!("{prefix}{file}")));
+    let repository = Repository::at(base.clone());
+    let work = || -> Vec<Option<Collected>> {
+        files.par_iter().map(|path| audit_file(&base, path, &repository)).collect()
+    };
+    let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK).build();
+    let answers = pool.map_or_else(|_| work(), |pool| pool.install(work));
+    let mut read = 0_usize;
+    for mut answer in answers.into_iter().flatten() {
+        read = read.saturating_add(1);
+        show_below(&prefix, &mut answer);
+        collected.inputs.append(&mut answer.inputs);
+        collected.remarks.append(&mut answer.remarks);
+        collected.gaps.append(&mut answer.gaps);
+        collected.suppressions.append(&mut answer.suppressions);
+    }
+    let Collected { inputs, remarks, gaps, suppressions } = collected;
+    let mut report = PinReport::judge(inputs, remarks, gaps, &requirements);
+    report.suppress(suppressions, &requirements, options.today);
+    report.files_seen = files.len();
     report.files_read = read;
     report
+}
+
+/// The name of a repository's policy.
+const POLICY: &str = "driftcheck.toml";
+
+/// Directories above a root in which its policy is looked for.
+const MAX_ABOVE: usize = 32;
+
+/// What is asked of a root: its own policy over the given one, the overrides over both.
+fn policy_of(base: &Path, prefix: &str, options: &AuditOptions) -> Result<Requirements, PinGap> {
+    let mut requirements = options.requirements.clone().for_root(prefix, "");
+    let found = if options.discover { find_policy(base) } else { None };
+    if let Some((path, below)) = found {
+        let shown = if below.is_empty() {
+            format!("{prefix}{POLICY}")
+        } else {
+            path.to_string_lossy().into_owned()
+        };
+        let gap = |reason: String| PinGap { file: shown.clone(), line: None, reason };
+        let text = std::fs::read_to_string(&path).map_err(|error| gap(error.to_string()))?;
+        let added = requirements.add_file(&shown, &text);
+        added.map_err(|fault| gap(format!("is no policy: {fault}")))?;
+        requirements = requirements.for_root(prefix, &below);
+    }
+    for (scope, strength) in &options.require {
+        let reason = |fault| PinGap { file: String::new(), line: None, reason: format!("{fault}") };
+        requirements.require(scope, strength).map_err(reason)?;
+    }
+    Ok(requirements)
+}
+
+/// The policy in a root or above it, as far as its repository reaches, and how the root's paths
+/// begin seen from there.
+fn find_policy(base: &Path) -> Option<(PathBuf, String)> {
+    let own = base.join(POLICY);
+    if own.is_file() {
+        return Some((own, String::new()));
+    }
+    let base = std::fs::canonicalize(base).ok()?;
+    for above in base.ancestors().take(MAX_ABOVE) {
+        let path = above.join(POLICY);
+        if path.is_file() {
+            let below = base.strip_prefix(above).ok()?.to_string_lossy().into_owned();
+            return Some((path, format!("{below}/")));
+        }
+        if above.join(".git").exists() {
+            return None;
+        }
+    }
+    None
 }
 
 /// The root as it stands before the paths of the report: nothing for the current directory.
@@ -101,6 +173,9 @@ fn show_below(prefix: &str, collected: &mut Collected) {
     }
     for remark in &mut collected.remarks {
         remark.place.file = join(&remark.place.file);
+    }
+    for suppression in &mut collected.suppressions {
+        suppression.place.file = join(&suppression.place.file);
     }
     for gap in &mut collected.gaps {
         gap.file = format!("{prefix}{}", gap.file);

@@ -606,6 +606,7 @@ pub(super) fn render_pins(write: super::PinsFn, inventory: bool, view: View) -> 
             line: Some(3),
             reason: "expected `}`".to_owned(),
         }],
+        suppressed: Vec::new(),
         files_read: 2,
         files_seen: 9,
     };
