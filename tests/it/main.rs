@@ -27,6 +27,7 @@ mod hostile;
 mod house;
 mod main_job;
 mod oracle;
+mod pins_cloud_init;
 mod pins_hcl;
 mod pins_hostile;
 mod pins_matrix;

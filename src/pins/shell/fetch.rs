@@ -301,7 +301,7 @@ pub(super) fn object_store(shell: &mut Interpreter<'_, '_>, words: &[Word], outp
         .value(&["--key"])
         .filter(|_| arguments.operands.iter().any(|word| word.text() == "get-object"));
     let Some(url) = url.or(key).cloned() else { return };
-    let Some(target) = arguments.operands.last().filter(|last| last.range() != url.range()) else {
+    let Some(target) = arguments.operands.last().filter(|last| last.text() != url.text()) else {
         return;
     };
     let destination = match target.text() {
