@@ -107,7 +107,7 @@ fn hostile_files_get_an_answer_or_a_gap() {
         ("--b\n".repeat(500_000), false),
     ] {
         let found = report("user-data", &text);
-        assert!(!gap || !found.gaps.is_empty(), "{:.60}", text);
+        assert!(!gap || !found.gaps.is_empty(), "{text:.60}");
     }
 }
 
@@ -129,7 +129,7 @@ fn a_tree_with_a_policy() {
     let requirements = Requirements::shipped().unwrap();
     let options = AuditOptions { requirements, discover: true, ..AuditOptions::default() };
     for root in [folder.path().to_path_buf(), folder.path().join("web")] {
-        let report = audit_paths(&[root.clone()], &options);
+        let report = audit_paths(std::slice::from_ref(&root), &options);
         let subjects: Vec<&str> = report.findings.iter().map(|f| f.subject.as_str()).collect();
         assert_eq!(subjects, ["curl"]);
         assert_eq!(report.suppressed.len(), 1);
