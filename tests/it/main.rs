@@ -40,4 +40,5 @@ mod versions;
 mod vm_drift;
 mod vm_images;
 mod xattr;
+mod xfs_hostile;
 mod xfs_oracle;

@@ -26,7 +26,7 @@ fn make_image(folder: &Path, arguments: &[&str]) -> PathBuf {
 
 /// What XFS keeps in other ways as it grows: attributes in leaves, trees and blocks of their own,
 /// extents in trees, shared blocks.
-fn grow(top: &Path) {
+pub fn grow(top: &Path) {
     let path = top.join("attributes");
     fs::write(&path, b"").unwrap();
     let set = |path: &Path, name: &str, value: &[u8]| {
@@ -135,7 +135,7 @@ pub fn copied_image(folder: &Path, tree: &Path, arguments: &[&str]) -> Result<Pa
     fs::write(&prototype, told).unwrap();
     File::create(&image).unwrap().set_len(320 << 20).unwrap();
     let own = ["-q", "-f", "-p", text(&prototype)];
-    run("mkfs.xfs", &[&own, arguments, &[text(&image)]].concat())?;
+    run("mkfs.xfs", &[arguments, &own, &[text(&image)]].concat())?;
     Ok(image)
 }
 
