@@ -14,8 +14,8 @@ use std::sync::OnceLock;
 const MAX_PATTERN: usize = 2048;
 
 /// Glob patterns of which one is to match: `*` and `?` stay within a component, `**` does not,
-/// `{a,b}` is a choice, also of nothing (`{,a}`). They are checked when they are read and compiled when they are first
-/// needed, because most runs need few of them.
+/// `{a,b}` is a choice, also of nothing (`{,a}`). They are checked when they are read and compiled
+/// when a text first begins as one of them does, because most runs need few of them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "Vec<Pattern>")]
 pub(super) struct Globs {
@@ -57,6 +57,10 @@ impl TryFrom<Vec<Pattern>> for Globs {
 
 impl Globs {
     fn has(&self, text: &[u8]) -> bool {
+        let could_match = |pattern: &Glob| text.starts_with(literal_prefix(pattern.glob()));
+        if !self.patterns.iter().any(could_match) {
+            return false;
+        }
         let compiled = self.compiled.get_or_init(|| {
             let mut set = GlobSetBuilder::new();
             for pattern in &self.patterns {
@@ -67,6 +71,12 @@ impl Globs {
         });
         compiled.is_match(Path::new(OsStr::from_bytes(text)))
     }
+}
+
+/// What every text begins with that a pattern matches.
+fn literal_prefix(pattern: &str) -> &[u8] {
+    let end = pattern.find(['*', '?', '[', '{', '\\']).unwrap_or(pattern.len());
+    pattern.as_bytes().get(..end).unwrap_or_default()
 }
 
 /// What may happen to a path (or a fact) without being drift.

@@ -96,31 +96,49 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[cold]
     fn damaged(&self, what: &str) -> Fault {
         Fault::damaged(format!("{what} at offset {} of {}", self.offset, self.data.len()))
     }
 
     /// Bytes whose length both sides know.
+    #[inline]
     pub fn fixed(&mut self, length: usize) -> Result<&'a [u8], Fault> {
         let rest = self.data.get(self.offset..).unwrap_or_default();
-        let value = rest.get(..length).ok_or_else(|| self.damaged("cut off"))?;
+        let Some(value) = rest.get(..length) else { return Err(self.damaged("cut off")) };
         self.offset += length;
         Ok(value)
     }
 
     /// An array of bytes.
+    #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
         let bytes = self.fixed(N)?;
         bytes.try_into().map_err(|_| self.damaged("cut off"))
     }
 
     /// One byte.
+    #[inline]
     pub fn byte(&mut self) -> Result<u8, Fault> {
-        Ok(self.array::<1>()?[0])
+        let Some(value) = self.data.get(self.offset) else { return Err(self.damaged("cut off")) };
+        self.offset += 1;
+        Ok(*value)
     }
 
     /// LEB128, shortest form only.
+    #[inline]
     pub fn number(&mut self) -> Result<u64, Fault> {
+        match self.data.get(self.offset) {
+            // Most numbers are small.
+            Some(byte) if *byte < 0x80 => {
+                self.offset += 1;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_number(),
+        }
+    }
+
+    fn long_number(&mut self) -> Result<u64, Fault> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -140,18 +158,21 @@ impl<'a> Reader<'a> {
     }
 
     /// A number that must fit a smaller type.
+    #[inline]
     pub fn small<T: TryFrom<u64>>(&mut self) -> Result<T, Fault> {
         let value = self.number()?;
         T::try_from(value).map_err(|_| self.damaged("a number out of range"))
     }
 
     /// Zigzag.
+    #[inline]
     pub fn signed(&mut self) -> Result<i64, Fault> {
         let value = self.number()?;
         Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
     }
 
     /// Length, then bytes.
+    #[inline]
     pub fn bytes(&mut self) -> Result<&'a [u8], Fault> {
         let length = self.small()?;
         self.fixed(length)
@@ -164,6 +185,7 @@ impl<'a> Reader<'a> {
     }
 
     /// 0, or 1 and the value.
+    #[inline]
     pub fn option<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, Fault>,
