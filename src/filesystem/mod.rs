@@ -21,7 +21,9 @@ pub mod overlay;
 pub mod recognise;
 pub mod resolve;
 mod runs;
+pub mod squashfs;
 pub mod tar;
+mod unpack;
 pub mod xfs;
 
 use crate::model::{DeviceNumber, Fault, FileKind, Name, Timestamp, Xattr};

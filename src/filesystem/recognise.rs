@@ -8,6 +8,7 @@ use super::Filesystem;
 use super::btrfs::Btrfs;
 use super::ext4::Ext4;
 use super::fat::Fat;
+use super::squashfs::Squashfs;
 use super::xfs::Xfs;
 use crate::block::BlockDevice;
 use crate::block::bytes::Fields;
@@ -54,7 +55,7 @@ static KNOWN: &[Known] = &[
         type_name: "squashfs",
         magic: &[(0, b"hsqs")],
         identify: |_| Ok((None, None)),
-        open: None,
+        open: Some(|device| Ok(Arc::new(Squashfs::open(device)?))),
     },
     Known {
         type_name: "erofs",

@@ -34,6 +34,7 @@ mod pins_matrix;
 mod pins_mutation;
 mod rpmdb;
 mod small_databases;
+mod squashfs;
 mod store;
 mod support;
 mod versions;

@@ -1,0 +1,14 @@
+//! squashfs: the input is the beginning of an image.
+
+#![no_main]
+
+use driftcheck::filesystem::squashfs::Squashfs;
+use harness::{Input, walk};
+use libfuzzer_sys::fuzz_target;
+use std::sync::Arc;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(filesystem) = Squashfs::open(Arc::new(Input::new(bytes))) {
+        walk(&filesystem);
+    }
+});
