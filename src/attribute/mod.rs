@@ -13,9 +13,11 @@ mod collapse;
 mod cursor;
 mod generated;
 mod packages;
+mod shipped;
 mod verify;
 mod whole;
 
 pub use causes::causes;
 pub use collapse::{Collapsed, collapse};
 pub use cursor::{Cursor, Level};
+pub use shipped::verify_shipped;

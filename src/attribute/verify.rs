@@ -178,7 +178,7 @@ fn capabilities(
 /// How many capabilities a `security.capability` value of version 2 or 3 permits: a word of
 /// version and flags, then pairs of permitted and inheritable words, little-endian
 /// (`linux/capability.h`).
-fn count(value: &[u8]) -> Option<u32> {
+pub(super) fn count(value: &[u8]) -> Option<u32> {
     let word = |at: usize| {
         let bytes = value.get(at..at.checked_add(4)?)?;
         bytes.try_into().ok().map(u32::from_le_bytes)
@@ -187,7 +187,7 @@ fn count(value: &[u8]) -> Option<u32> {
 }
 
 /// How many capabilities a text like `cap_net_admin,cap_net_raw=ep` names.
-fn names(text: &str) -> u32 {
+pub(super) fn names(text: &str) -> u32 {
     let names = text.split([',', ' ']).filter(|part| part.starts_with("cap_"));
     u32::try_from(names.count()).unwrap_or(u32::MAX)
 }

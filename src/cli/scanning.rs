@@ -70,6 +70,11 @@ impl ScanOptions {
         Ok(targets::open(spec, &options)?)
     }
 
+    /// Whether `--verify` was given.
+    pub(super) fn is_verifying(&self) -> bool {
+        self.verify
+    }
+
     fn verify(&self) -> Verify {
         if self.verify { Verify::All } else { Verify::Changed }
     }

@@ -6,7 +6,8 @@ use super::exit::Exit;
 use super::output::Output;
 use super::scanning::ScanOptions;
 use super::subject::Subject;
-use crate::model::{Stage, TreePath};
+use crate::attribute::verify_shipped;
+use crate::model::{Side, Stage, TreePath, Verification};
 use crate::report::{Owners, Section, ShowReport, list_files};
 use std::os::unix::ffi::OsStrExt;
 
@@ -16,6 +17,7 @@ use std::os::unix::ffi::OsStrExt;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   driftcheck show web-01 --packages --format json
+  driftcheck show /srv/root --packages --verify
   driftcheck show baseline:golden --files /etc/ssh")]
 pub(super) struct ShowArgs {
     /// A stored manifest (`web-01`, `web-01@2`, an id, `baseline:golden`) or a target
@@ -32,7 +34,7 @@ pub(super) struct ShowArgs {
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
 struct Sections {
-    /// Installed packages
+    /// Installed packages; with --verify, what differs from what they shipped
     #[arg(long)]
     packages: bool,
     /// Files at and below a path (default: all)
@@ -54,6 +56,8 @@ pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<Exit, CliError> 
     let loaded = Subject::resolve(&args.manifest, context)?.load(context, &args.scan, None)?;
     let mut manifest = loaded.manifest()?;
     let rows;
+    let verification;
+    let mut exit = Exit::Clean;
     let sections = &args.section;
     let section = if let Some(top) = &sections.files {
         let top = TreePath::parse(top.as_bytes());
@@ -66,6 +70,11 @@ pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<Exit, CliError> 
             manifest.records.gap(&path, Stage::List, fault.chain());
         }
         Section::Files(&rows)
+    } else if sections.packages && args.scan.is_verifying() {
+        let side = Side { manifest: &manifest, source: loaded.source.as_ref() };
+        verification = verify_shipped(&side);
+        exit = exit_of(&verification, &manifest.header.name)?;
+        Section::Verification(&verification)
     } else if sections.packages {
         Section::Packages
     } else if sections.facts {
@@ -81,5 +90,21 @@ pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<Exit, CliError> 
     let report = ShowReport { manifest: &manifest, section, owners: &owners };
     let view = context.view(args.output.file(), false);
     context.write(args.output.file(), |out| write(&report, &view, out))?;
-    Ok(Exit::Clean)
+    Ok(exit)
+}
+
+/// Something differs, or nobody can say of all whether it does.
+fn exit_of(verification: &Verification, name: &str) -> Result<Exit, CliError> {
+    if verification.claims == 0 {
+        return Err(CliError::new(format!("no package of {name} says what its files should be")));
+    }
+    if verification.digests == 0 && !verification.unverified.is_empty() {
+        return Err(CliError::new(format!("{name} was scanned without its packages' digests"))
+            .hint("`driftcheck scan --verify` computes them"));
+    }
+    if !verification.deviations.is_empty() {
+        return Ok(Exit::Findings);
+    }
+    let is_known = verification.unverified.is_empty() && verification.unread.is_empty();
+    Ok(if is_known { Exit::Clean } else { Exit::Unknown })
 }

@@ -53,6 +53,8 @@ pub static COLLECTORS: &[&Collector] = &[
     &packages::flatpak::COLLECTOR,
     &packages::nix::COLLECTOR,
     &packages::homebrew::COLLECTOR,
+    &packages::python::COLLECTOR,
+    &packages::npm::COLLECTOR,
     &events::apt::COLLECTOR,
     &events::dpkg::COLLECTOR,
     &events::cloud_init::COLLECTOR,

@@ -24,6 +24,7 @@ pub mod shipped;
 pub mod testing;
 pub mod time;
 pub mod tree;
+pub mod verification;
 
 pub use baseline::Baseline;
 pub use cause::{Cause, CauseKind, Confidence, Evidence};
@@ -45,3 +46,4 @@ pub use shipped::{
 };
 pub use time::Timestamp;
 pub use tree::{Tree, TreeSource};
+pub use verification::{Deviation, Unverified, Verification};

@@ -1,6 +1,8 @@
 //! What `show` hands to a reporter: one manifest and the part of it that is asked for.
 
-use crate::model::{Content, DirectoryContent, Entry, Fact, Fault, Manifest, TreePath, TreeSource};
+use crate::model::{
+    Content, DirectoryContent, Entry, Fact, Fault, Manifest, TreePath, TreeSource, Verification,
+};
 use std::collections::BTreeMap;
 
 /// A part of a manifest.
@@ -18,6 +20,8 @@ pub enum Section<'a> {
     Events,
     /// What could not be read, and what was left out on purpose.
     Gaps,
+    /// What differs from what packages shipped.
+    Verification(&'a Verification),
 }
 
 /// A part of a manifest with what is needed to show it.

@@ -3,11 +3,12 @@
 use super::{FileRow, View};
 use crate::model::{
     AlternateDigests, Attribute, AttributeValue, Cause, CauseKind, Change, ChangeKind, Confidence,
-    Content, ContentDigest, ContentId, DeviceNumber, DirectoryContent, Disposition, DriftReport,
-    Entry, Event, EventSubject, EventTime, Evidence, ExactId, Fact, Fault, FileKind, Finding, Gap,
-    Header, JudgedChange, Manifest, ManifestId, ManifestSummary, Name, Omission, Outcome, Package,
-    PackageKey, Records, Sections, SetId, Severity, ShippedId, ShippedTree, Stage, Subject,
-    TimeCertainty, Timestamp, Tree, TreePath, TreeSource, Xattr,
+    Content, ContentDigest, ContentId, Deviation, DeviceNumber, DirectoryContent, Disposition,
+    DriftReport, Entry, Event, EventSubject, EventTime, Evidence, ExactId, Fact, Fault, FileKind,
+    Finding, Gap, Header, JudgedChange, Manifest, ManifestId, ManifestSummary, Name, Omission,
+    Outcome, Package, PackageKey, Records, Sections, SetId, Severity, ShippedId, ShippedSource,
+    ShippedTree, Stage, Subject, TimeCertainty, Timestamp, Tree, TreePath, TreeSource, Unverified,
+    Verification, Xattr,
 };
 use crate::pins::{
     self, Ecosystem, Input, LineIndex, Origin, PinFinding, PinForm, PinGap, PinInput, PinReport,
@@ -341,6 +342,44 @@ pub(super) fn clean() -> DriftReport {
         gaps: Vec::new(),
         notes: Vec::new(),
         ..drift()
+    }
+}
+
+/// One of each case of `show --packages --verify`.
+pub(super) fn verification() -> Verification {
+    let hex = |digit: &str| text(&format!("md5:{}", digit.repeat(32)));
+    let deviation = |path: &[u8], source, attributes: Vec<Attribute>| Deviation {
+        path: TreePath::parse(path),
+        package: package("nginx-common"),
+        source,
+        is_missing: attributes.is_empty(),
+        attributes,
+    };
+    Verification {
+        claims: 15_820,
+        digests: 1,
+        deviations: vec![
+            deviation(
+                b"/etc/nginx/nginx.conf",
+                ShippedSource::Configuration,
+                vec![attribute("digest", hex("a"), hex("b"))],
+            ),
+            deviation(
+                b"/usr/sbin/nginx",
+                ShippedSource::File,
+                vec![
+                    attribute("mode", mode(0o755), mode(0o4755)),
+                    attribute("user", text("root"), text("deploy")),
+                ],
+            ),
+            deviation(HOSTILE, ShippedSource::File, Vec::new()),
+        ],
+        unverified: vec![Unverified {
+            path: TreePath::parse("/usr/share/doc/x"),
+            package: package("nginx-common"),
+            reason: "its digest was not computed",
+        }],
+        unread: vec![(TreePath::parse("/proc"), "it was left out".to_owned())],
     }
 }
 

@@ -25,6 +25,7 @@ mod fat;
 mod golden_manifest;
 mod hostile;
 mod house;
+mod languages;
 mod main_job;
 mod oracle;
 mod pins_cloud_init;

@@ -295,7 +295,7 @@ fn pacman_sections(bytes: &[u8]) -> Vec<Source> {
 }
 
 /// An address without `user:password@`.
-fn without_secrets(uri: &str) -> String {
+pub fn without_secrets(uri: &str) -> String {
     let Some((scheme, rest)) = uri.split_once("://") else { return text(uri.as_bytes()) };
     let (host, path) = match rest.find('/') {
         Some(slash) => rest.split_at(slash),

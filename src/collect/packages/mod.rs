@@ -10,17 +10,20 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 pub mod apk;
+pub mod copies;
 pub mod deb822;
 pub mod dpkg;
 pub mod flatpak;
 pub mod hex;
 pub mod homebrew;
 pub mod nix;
+pub mod npm;
 pub mod opkg;
 pub mod pacman;
 pub mod place;
 pub mod portage;
 pub mod purl;
+pub mod python;
 pub mod rpm;
 pub mod snap;
 pub mod version;

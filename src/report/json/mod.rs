@@ -9,6 +9,7 @@ pub(crate) mod pins_v1;
 #[cfg(test)]
 mod schema;
 pub(crate) mod show_v1;
+mod verify_v1;
 
 use serde::Serialize;
 use std::io::{self, BufWriter, Write};

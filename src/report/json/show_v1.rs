@@ -5,7 +5,7 @@
 //! list's name without the `s`.
 
 use super::parts::{Gap, Omission, PackageKey, Path, Side, Subject, Value, base64, path_text};
-use super::{document, line};
+use super::{document, line, verify_v1};
 use crate::model::{self, Content, EventSubject, EventTime, TimeCertainty};
 use crate::report::{FileRow, Owners, Section, ShowReport, View};
 use serde::ser::SerializeMap as _;
@@ -338,6 +338,7 @@ fn head<'a>(report: &ShowReport<'a>) -> Head<'a> {
         Section::Facts => "driftcheck.facts/1",
         Section::Events => "driftcheck.events/1",
         Section::Gaps => "driftcheck.gaps/1",
+        Section::Verification(_) => "driftcheck.verify/1",
     };
     Head { schema, manifest: report.manifest.into() }
 }
@@ -377,6 +378,7 @@ pub(in crate::report) fn write(
             let omissions = Rows(|| records.omissions.iter().map(Omission::from));
             document(&Document { head, first, second: Some(("omissions", omissions)) }, out)
         }
+        Section::Verification(all) => verify_v1::write(report.manifest, all, out),
     }
 }
 
@@ -387,6 +389,9 @@ pub(in crate::report) fn write_lines(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let records = &report.manifest.records;
+    if let Section::Verification(all) = report.section {
+        return verify_v1::write_lines(report.manifest, all, out);
+    }
     line("manifest", &head(report), out)?;
     match report.section {
         Section::Overview => line("overview", &Overview::from(report.manifest), out),
@@ -407,6 +412,7 @@ pub(in crate::report) fn write_lines(
             let mut omissions = records.omissions.iter();
             omissions.try_for_each(|row| line("omission", &Omission::from(row), out))
         }
+        Section::Verification(_) => Ok(()),
     }
 }
 
@@ -441,5 +447,6 @@ mod tests {
         check("facts", Section::Facts);
         check("events", Section::Events);
         check("gaps", Section::Gaps);
+        check("verify", Section::Verification(&testing::verification()));
     }
 }

@@ -2,7 +2,8 @@
 
 use super::Page;
 use crate::model::{
-    Content, DirectoryContent, Entry, Event, EventSubject, Manifest, TimeCertainty, path::Escaped,
+    Content, Deviation, DirectoryContent, Entry, Event, EventSubject, Manifest, ShippedSource,
+    TimeCertainty, Verification, path::Escaped,
 };
 use crate::report::{FileRow, Owners, Section, ShowReport, Verbosity, View, format, xattr};
 use comfy_table::Cell;
@@ -23,6 +24,7 @@ pub(in crate::report) fn write(
         Section::Facts => facts(&mut page, manifest),
         Section::Events => events(&mut page, manifest),
         Section::Gaps => gaps(&mut page, manifest),
+        Section::Verification(all) => verification(&mut page, all),
     }
 }
 
@@ -234,6 +236,60 @@ fn gaps(page: &mut Page<'_>, manifest: &Manifest) -> io::Result<()> {
     page.table(Some(&["STAGE", "PATH", "REASON"]), rows, &[], None)
 }
 
+/// What differs; what could not be compared is counted, and listed with `-v`.
+fn verification(page: &mut Page<'_>, all: &Verification) -> io::Result<()> {
+    if page.view.verbosity > Verbosity::Quiet {
+        let rows = all.deviations.iter().map(|row| {
+            vec![
+                Cell::new(differs(row)),
+                Cell::new(row.path.to_string()),
+                Cell::new(format::escaped(&row.package.to_string())),
+            ]
+        });
+        page.table(Some(&["DIFFERS", "PATH", "PACKAGE"]), rows.collect(), &[], None)?;
+        let unread = all.unread.iter().map(|(path, reason)| {
+            vec![
+                Cell::new("unread"),
+                Cell::new(path.to_string()),
+                Cell::new(format::escaped(reason)),
+            ]
+        });
+        page.list(unread.collect())?;
+    }
+    if page.view.verbosity == Verbosity::Verbose {
+        let unverified = all.unverified.iter().map(|row| {
+            let package = format::escaped(&row.package.to_string());
+            let words = ["not verified", &row.path.to_string(), &package, row.reason];
+            words.map(Cell::new).to_vec()
+        });
+        page.list(unverified.collect())?;
+    }
+    writeln!(
+        page.out,
+        "{} of packages: {} differ, {} compared, {} not verified",
+        format::count(usize::try_from(all.claims).unwrap_or(usize::MAX), "path"),
+        format::length(all.deviations.len()),
+        format::count(usize::try_from(all.digests).unwrap_or(usize::MAX), "digest"),
+        format::length(all.unverified.len()),
+    )
+}
+
+fn differs(row: &Deviation) -> String {
+    let mark = match row.source {
+        ShippedSource::Configuration => "configuration: ",
+        ShippedSource::File | ShippedSource::Ghost => "",
+    };
+    if row.is_missing {
+        return format!("{mark}missing");
+    }
+    // Nobody reads digests.
+    let one = |attribute: &crate::model::Attribute| match attribute.name.as_str() {
+        "digest" => "content".to_owned(),
+        _ => format::attribute(attribute),
+    };
+    format!("{mark}{}", row.attributes.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,6 +308,7 @@ mod tests {
             Section::Facts,
             Section::Events,
             Section::Gaps,
+            Section::Verification(&testing::verification()),
         ] {
             let report = ShowReport { manifest: &manifest, section, owners: &owners };
             let view = View { width: 80, verbosity: Verbosity::Verbose, ..View::PLAIN };
