@@ -24,6 +24,10 @@ pub struct View<'a> {
     pub found: &'a [TreePath],
 }
 
+/// Among [`Collector::wanted`]: regular files with the setuid or setgid bit, whatever they are called.
+/// No name has a slash.
+pub const SET_ID: &str = "/set-id";
+
 /// A row of the table.
 pub struct Collector {
     /// As `driftcheck list collectors` shows it.
@@ -34,7 +38,7 @@ pub struct Collector {
     /// One line for people.
     pub summary: &'static str,
     /// File names (the last component, `*` at the start or the end as a wild card) that the walk
-    /// reports wherever they lie; for what has no fixed place.
+    /// reports wherever they lie; for what has no fixed place. Or [`SET_ID`].
     pub wanted: &'static [&'static str],
     /// Reads and records.
     pub collect: fn(&View<'_>, &mut Records),
@@ -75,6 +79,7 @@ pub static COLLECTORS: &[&Collector] = &[
     &facts::boot::COLLECTOR,
     &facts::environment::COLLECTOR,
     &facts::containers::COLLECTOR,
+    &facts::set_id::COLLECTOR,
     &facts::system::COLLECTOR,
     &facts::repositories::COLLECTOR,
     &facts::updates::COLLECTOR,

@@ -195,6 +195,8 @@ fn a_customised_host() {
     let titles: Vec<&str> = judged.findings.iter().map(|one| one.title.as_str()).collect();
     assert_eq!(titles[0], "/etc/crontab became world-writable: 0644 -> 0666");
     assert_eq!(titles[1], "setuid program added: /usr/local/bin/editor (root, 04755)");
+    let inventory = "setuid or setgid program: /usr/local/bin/editor added";
+    assert!(titles.iter().any(|title| title.starts_with(inventory)));
     assert!(titles.iter().take(12).any(|title| title.starts_with("sshd: PasswordAuthentication")));
 }
 

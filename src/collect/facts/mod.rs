@@ -27,6 +27,7 @@ pub mod pam;
 pub mod redact;
 pub mod repositories;
 pub mod search;
+pub mod set_id;
 pub mod ssh;
 pub mod sudoers;
 pub mod sysctl;

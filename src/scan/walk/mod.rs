@@ -186,7 +186,7 @@ impl<'a> Walk<'a> {
         let mut path = None;
         let mut at = |name: &Name| path.get_or_insert_with(|| pending.path()).join(name);
         for (name, metadata, _) in entries {
-            self.wanted.each(name.as_bytes(), |index| {
+            self.wanted.each(name.as_bytes(), metadata, |index| {
                 if let Some(found) = self.collected().found.get_mut(index) {
                     found.push(at(name));
                 }
