@@ -25,6 +25,7 @@ pub const CARRIERS: &[Carrier] = &[
     super::dockerfile::CARRIER,
     super::packer::CARRIER,
     super::packer::LEGACY,
+    super::github_actions::CARRIER,
     super::cloud_init::CARRIER,
     super::makefile::CARRIER,
     super::terraform::CARRIER,

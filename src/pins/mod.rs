@@ -37,6 +37,7 @@ pub mod classify;
 pub mod cloud_init;
 pub mod dockerfile;
 pub mod environment;
+pub mod github_actions;
 pub mod hcl;
 pub mod image;
 pub mod input;
