@@ -2,7 +2,7 @@
 //! panic. Checksums of blocks are made right again, so that damage goes deeper than to them.
 
 use super::hostile::{Bytes, Numbers, Walk, mutate, used_blocks, walk};
-use super::oracle::run;
+use super::oracle::{Image, run};
 use driftcheck::filesystem::Filesystem;
 use driftcheck::filesystem::btrfs::Btrfs;
 use std::fs::{self, File};
@@ -27,7 +27,13 @@ fn image(folder: &Path) -> Option<Vec<u8>> {
     File::create(&file).unwrap().set_len(32 << 20).unwrap();
     let (tree, file) = (tree.to_str().unwrap(), file.to_str().unwrap());
     match run("mkfs.btrfs", &["-q", "-f", "-M", "-n", "4096", "-r", tree, file]) {
-        Ok(_) => Some(fs::read(file).unwrap()),
+        Ok(_) => {
+            // What is used lies at the beginning.
+            let mut bytes = fs::read(file).unwrap();
+            let last = used_blocks(&bytes).pop().unwrap() + 1;
+            bytes.truncate((last * 1024).next_multiple_of(NODE));
+            Some(bytes)
+        }
         Err(reason) => {
             println!("skipped: {reason}");
             None
@@ -56,7 +62,7 @@ fn mutations_of_btrfs() {
     let uuid = original[SUPERBLOCK + 32..][..16].to_vec();
     let used = used_blocks(&original);
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
-    for round in 0..400 {
+    for round in 0..300 {
         let mut bytes = original.clone();
         mutate(&mut bytes, &used, &mut numbers);
         if round % 4 != 0 {
@@ -66,4 +72,33 @@ fn mutations_of_btrfs() {
             walk(&filesystem, &filesystem.root(), 0, &mut Walk::default());
         }
     }
+}
+
+#[test]
+fn devices_that_hold_only_a_part_are_refused() {
+    let check = |profile: &str, expected: &str| {
+        let folder = TempDir::new().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let (first, second) = (path("first"), path("second"));
+        for name in [&first, &second] {
+            File::create(name).unwrap().set_len(200 << 20).unwrap();
+        }
+        let arguments = ["-q", "-f", "-m", "raid1", "-d", profile, &first, &second];
+        if let Err(reason) = run("mkfs.btrfs", &arguments) {
+            println!("skipped: {reason}");
+            return;
+        }
+        for name in [&first, &second] {
+            let shown = match Btrfs::open(Arc::new(Image::open(Path::new(name)))) {
+                Ok(filesystem) => {
+                    let listing = filesystem.read_directory(&filesystem.root()).unwrap();
+                    format!("{} entries, {} faults", listing.entries.len(), listing.faults.len())
+                }
+                Err(fault) => fault.to_string(),
+            };
+            assert!(shown.ends_with(expected), "{profile}: {shown}");
+        }
+    };
+    check("raid1", "0 entries, 0 faults");
+    check("raid0", "RAID0 over 2 devices");
 }

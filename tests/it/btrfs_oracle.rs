@@ -3,8 +3,10 @@
 
 use super::oracle::{Exactness, Image, Mount, cannot_mount, compare, fill, run, text};
 use driftcheck::filesystem::btrfs::Btrfs;
+use driftcheck::filesystem::resolve::read_file;
 use driftcheck::filesystem::{Filesystem, Node, SubvolumeName};
-use driftcheck::model::FileKind;
+use driftcheck::model::{FileKind, TreePath};
+use driftcheck::targets::disk::{DiskOptions, open_disk};
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
@@ -162,6 +164,45 @@ fn subvolumes_are_directories_and_roots() {
     assert!(ours.read_directory(&absent).unwrap().entries.is_empty());
     assert!(ours.subvolume(SubvolumeName::Path(b"@/deep")).is_err());
     assert!(ours.subvolume(SubvolumeName::Id(9999)).is_err());
+}
+
+#[test]
+fn fstab_names_subvolumes_from_the_top_level() {
+    if let Some(reason) = cannot() {
+        println!("skipped: {reason}");
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let image = make_image(folder.path(), 128, &["-L", "sys"]);
+    {
+        let at = folder.path().join("mount");
+        let mount = Mount::new("btrfs", &image, &at, "rw").unwrap();
+        let top = &mount.0;
+        for name in ["@", "@home", "@log"] {
+            run("btrfs", &["subvolume", "create", text(&top.join(name))]).unwrap();
+            fs::write(top.join(name).join("name"), name).unwrap();
+        }
+        let id = |name: &str| {
+            run("btrfs", &["inspect-internal", "rootid", text(&top.join(name))]).unwrap()
+        };
+        fs::create_dir_all(top.join("@/etc")).unwrap();
+        fs::create_dir_all(top.join("@/home")).unwrap();
+        fs::create_dir_all(top.join("@/var/log")).unwrap();
+        fs::write(top.join("@/etc/os-release"), "ID=one\n").unwrap();
+        let fstab = format!(
+            "LABEL=sys / btrfs subvol=@ 0 0\nLABEL=sys /home btrfs subvol=/@home 0 0\n\
+             LABEL=sys /var/log btrfs ro,subvolid={} 0 0\n",
+            id("@log").trim()
+        );
+        fs::write(top.join("@/etc/fstab"), fstab).unwrap();
+        run("btrfs", &["subvolume", "set-default", id("@").trim(), text(top)]).unwrap();
+    }
+    let target = open_disk(&image, &DiskOptions::default()).unwrap();
+    assert!(target.gaps.is_empty(), "{:?}", target.gaps);
+    for (path, expected) in [("/name", "@"), ("/home/name", "@home"), ("/var/log/name", "@log")] {
+        let bytes = read_file(target.filesystem.as_ref(), &TreePath::parse(path), 100).unwrap();
+        assert_eq!(bytes.as_deref(), Some(expected.as_bytes()), "{path}");
+    }
 }
 
 #[test]
