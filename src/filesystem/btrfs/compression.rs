@@ -80,6 +80,8 @@ fn zstd(input: &[u8], output: &mut [u8]) -> Result<(), Fault> {
     while !rest.is_empty() {
         let count = decoder.read(rest).map_err(damaged)?;
         if count == 0 {
+            // As above.
+            rest.fill(0);
             break;
         }
         rest = rest.get_mut(count..).unwrap_or_default();
@@ -124,9 +126,9 @@ mod tests {
             [(Compression::Zlib, zlib.finish().unwrap()), (Compression::Zstd, zstd)]
         {
             bytes.resize(8192, 0);
-            assert_eq!(kind.decompress(&bytes, 10_000, 4096).unwrap(), text);
+            assert!(kind.decompress(&bytes, 10_000, 4096).unwrap() == text, "{kind:?}");
             let longer = kind.decompress(&bytes, 12_288, 4096).unwrap();
-            assert_eq!(longer[10_000..], [0; 2288]);
+            assert!(longer[10_000..].iter().all(|byte| *byte == 0), "{kind:?}");
             assert!(kind.decompress(&bytes[..30], 10_000, 4096).is_err());
             assert!(kind.decompress(&bytes, MAX_BYTES + 1, 4096).is_err());
         }
