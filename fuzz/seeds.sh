@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes seeds for the targets below fuzz/corpus, with the tools that make the real thing.
-# Needs e2fsprogs, btrfs-progs and GNU tar; no root. One function a target.
+# Needs e2fsprogs, btrfs-progs, xfsprogs (6.0 or later) and GNU tar; no root. One function a target.
 set -eu
 cd "$(dirname "$0")"
 work=$(mktemp -d)
@@ -45,6 +45,32 @@ ext4() {
     done
 }
 
+xfs() {
+    out=corpus/xfs
+    mkdir -p "$out"
+    # A tree as mkfs.xfs wants it told. Version 4 has no checksums that stop a mutation.
+    {
+        printf 'boot 0 0\nd--755 0 0\nfile ---644 0 0 %s\n' "$tree/file"
+        printf 'link l--777 0 0 a/b\nlong l--777 0 0 %s\n' "$(head -c 200 /dev/zero | tr '\0' l)"
+        printf 'null c--644 0 0 1 3\nfew d--755 0 0\nname ---644 0 0 %s\n$\nmany d--755 0 0\n' "$tree/a/name-1"
+        for i in $(seq 90); do printf 'name-number-%s ---644 0 0 %s\n' "$i" "$tree/a/name-2"; done
+        printf '$\n$\n'
+    } >"$work/prototype"
+    one() {
+        name=$1
+        shift
+        truncate -s 40M "$work/$name"
+        mkfs.xfs --unsupported -q -f -d size=40m,agcount=2 -l agnum=1 -p "$work/prototype" "$@" "$work/$name"
+        set -- -c 'path /file'
+        for i in $(seq 20); do set -- "$@" -c "attr_set -u -v 20 attribute-$i"; done
+        xfs_db -x "$@" -c 'attr_set -r -v 3000 large' -c 'path /few' -c 'attr_set -s -v 9 short' "$work/$name"
+        head -c 400K "$work/$name" >"$out/$name"
+    }
+    one short -m crc=0 -b size=512 -n size=4096
+    one kinds -m crc=0 -b size=1024 -n size=4096,ftype=0
+    one checksums -b size=1024
+}
+
 tars() {
     out=corpus/tar
     mkdir -p "$out"
@@ -75,4 +101,5 @@ btrfs() {
 
 btrfs
 ext4
+xfs
 tars
