@@ -6,7 +6,7 @@
 //! writes, or trusts a number of the image: every offset is checked, every structure that can loop
 //! is bounded.
 //!
-//! Two doors: [`open_image`] makes a device of a file, whatever container it is, and [`volumes`]
+//! Two doors: [`open_image`] makes a device of a file, whatever container it is, and [`volumes()`]
 //! finds what lies on a device: partitions, logical volumes, or the device itself.
 //!
 //! A container is a map from its own offsets to places in files ([`mapped`]); reading, skipping

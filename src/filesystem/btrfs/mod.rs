@@ -15,7 +15,7 @@
 //! | [`node`], [`tree`] | one block; searches |
 //! | [`subvolume`] | the tree of trees |
 //! | [`inode`], [`directory`] | inodes; names and extended attributes |
-//! | [`extent`], [`file`] | bytes of files and links |
+//! | [`extent`], [`mod@file`] | bytes of files and links |
 //! | [`compression`], [`lzo`] | compressed extents |
 
 mod blake2;

@@ -13,7 +13,7 @@
 //! | [`journal`] | JBD2: which blocks are newer in the journal |
 //! | [`inode`] | one inode |
 //! | [`map`], [`extents`] | which blocks a file has |
-//! | [`file`] | bytes of files and links |
+//! | [`mod@file`] | bytes of files and links |
 //! | [`directory`], [`htree`] | names, and one name by its hash |
 //! | [`xattr`], [`acl`] | extended attributes |
 

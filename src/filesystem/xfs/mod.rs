@@ -15,7 +15,7 @@
 //! | [`log`] | whether the log is clean |
 //! | [`inode`] | one inode |
 //! | [`fork`] | which blocks a fork has |
-//! | [`file`] | bytes of files and links |
+//! | [`mod@file`] | bytes of files and links |
 //! | [`directory`], [`lookup`] | names, and one name by its hash |
 //! | [`xattr`], [`acl`] | extended attributes |
 

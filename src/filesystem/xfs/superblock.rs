@@ -60,7 +60,7 @@ pub struct Superblock {
     pub meta_uuid: [u8; 16],
     /// The label, without the zeros at its end.
     pub label: Vec<u8>,
-    /// Block (as files count them, see [`Superblock::split`]) of the log; 0: on another device.
+    /// Block (as files count them, see `Geometry`) of the log; 0: on another device.
     pub log_start: u64,
     /// Blocks of the log.
     pub log_blocks: u32,
