@@ -1,17 +1,19 @@
 //! Who caused what on two hosts, against what their makers say they did.
 
-use super::vm_drift::{Hosts, hosts};
+use super::vm_drift::{Hosts, Kept, hosts};
 use crate::support;
 use driftcheck::attribute::{Collapsed, causes, collapse};
 use driftcheck::compare::{Side, compare};
+use driftcheck::filesystem::memory::MemoryFilesystem;
 use driftcheck::model::{
     CauseKind, Confidence, Disposition, Event, EventSubject, EventTime, JudgedChange, Subject,
-    TimeCertainty, TreePath,
+    TimeCertainty, Timestamp, TreePath,
 };
 use driftcheck::policy::{Policies, judge};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 /// What the report would hold: the judged changes and the sentences on the whole.
 fn attributed(hosts: &Hosts, events: &[Event]) -> (Vec<JudgedChange>, Vec<String>) {
@@ -74,9 +76,29 @@ fn shown(change: &JudgedChange) -> String {
     format!("{} {}: {}", change.disposition.as_str(), name(change), causes.join("; "))
 }
 
+/// With all events, and with the journal in the place of syslog's files.
 fn check(host: &str) {
     let Some(hosts) = hosts(host) else { return };
-    let (changes, notes) = attributed(&hosts, &hosts.current.records.events);
+    let events = &hosts.current.records.events;
+    check_events(host, &hosts, events);
+    let is_syslog = |event: &&Event| {
+        let source = event.source.to_string();
+        ["syslog", "user.log", "auth.log", "wtmp"]
+            .iter()
+            .any(|name| source == format!("/var/log/{name}"))
+    };
+    let tasks = |start: &str| {
+        let is_task =
+            |event: &&Event| event.action == "task" && event.source.to_string().starts_with(start);
+        events.iter().filter(is_task).count()
+    };
+    assert_eq!(tasks("/var/log/journal/"), tasks("/var/log/syslog"));
+    let journal: Vec<Event> = events.iter().filter(|event| !is_syslog(event)).cloned().collect();
+    check_events(host, &hosts, &journal);
+}
+
+fn check_events(host: &str, hosts: &Hosts, events: &[Event]) {
+    let (changes, notes) = attributed(hosts, events);
     for change in changes.iter().filter(|one| one.disposition != Disposition::Explained) {
         println!("{}", shown(change));
     }
@@ -157,10 +179,7 @@ fn forged_and_deleted_logs() {
     events.push(line(
         "forged",
         &touched,
-        EventTime {
-            at: driftcheck::model::Timestamp::from_seconds(later.at.seconds + 3600),
-            ..later
-        },
+        EventTime { at: Timestamp::from_seconds(later.at.seconds + 3600), ..later },
     ));
     let (changes, _) = attributed(&hosts, &events);
     let forged = changes.iter().flat_map(|one| &one.causes).filter(|one| one.detail == "forged");
@@ -170,4 +189,48 @@ fn forged_and_deleted_logs() {
     let (changes, notes) = attributed(&hosts, &[]);
     assert!(changes.iter().all(|one| one.causes.is_empty()));
     assert!(notes.iter().any(|note| note.contains("no log tells what was done")), "{notes:?}");
+}
+
+/// A tree with the files of a fixture folder in it.
+fn leavings(tree: &mut MemoryFilesystem, folder: &str) {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(folder);
+    for entry in walkdir::WalkDir::new(&top) {
+        let entry = entry.unwrap();
+        if entry.file_type().is_file() {
+            let path = entry.path().strip_prefix(&top).unwrap().to_str().unwrap();
+            tree.file(&format!("/{path}"), fs::read(entry.path()).unwrap());
+        }
+    }
+}
+
+/// Both tools replace `/etc/motd` at 01:00:05 and nothing else; somebody edits `/etc/issue` later.
+fn check_tool(folder: &str, kind: CauseKind, detail: &str) {
+    let kept = Kept::default();
+    let mut before = MemoryFilesystem::new();
+    before.file("/etc/motd", "old").file("/etc/issue", "old");
+    let golden = kept.scan(&before, "golden", None);
+    let mut after = MemoryFilesystem::new();
+    after.file("/etc/motd", "new").file("/etc/issue", "new");
+    leavings(&mut after, folder);
+    // 2026-11-23T01:00:05Z, and an hour later.
+    for (path, seconds) in [("/etc/motd", 1_795_395_605), ("/etc/issue", 1_795_399_205)] {
+        after.change(path, |one| one.ctime = Some(Timestamp::from_seconds(seconds)));
+    }
+    let current = kept.scan(&after, "web", Some(&golden.header));
+    let hosts = Hosts { kept, golden, current };
+    assert_eq!(hosts.current.records.gaps, []);
+    let (changes, _) = attributed(&hosts, &hosts.current.records.events);
+    let causes = |path: &str| {
+        let change = changes.iter().find(|one| name(one) == path).unwrap();
+        let causes = change.causes.iter().map(|one| (one.kind, one.detail.clone(), one.confidence));
+        causes.collect::<Vec<_>>()
+    };
+    assert_eq!(causes("/etc/motd").first(), Some(&(kind, detail.to_owned(), Confidence::Strong)));
+    assert_eq!(causes("/etc/issue"), []);
+}
+
+#[test]
+fn chef_and_puppet() {
+    check_tool("chef", CauseKind::Chef, "template[/etc/motd]");
+    check_tool("puppet", CauseKind::Puppet, "File[/etc/motd]");
 }

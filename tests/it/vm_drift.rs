@@ -42,7 +42,7 @@ impl TreeSource for Kept {
 }
 
 impl Kept {
-    fn scan(
+    pub(crate) fn scan(
         &self,
         filesystem: &dyn Filesystem,
         name: &str,

@@ -101,12 +101,14 @@ fn grade(
         (Some(moment), Some(window)) => moment.at.seconds < window.start,
         _ => false,
     };
+    // A task that found nothing to change logs the same line.
+    let is_task = known.event.action == "task";
     let confidence = if agrees && is_certain {
         Confidence::Strong
     } else if let Some((_, backup)) = backup {
         evidence.push(backup.evidence());
         Confidence::Strong
-    } else if known.event.forgeable || is_later || by == By::Above {
+    } else if known.event.forgeable || is_later || by == By::Above || is_task {
         Confidence::Weak
     } else {
         Confidence::Strong

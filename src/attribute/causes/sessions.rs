@@ -44,9 +44,12 @@ pub fn sessions(events: &[Known<'_>], moments: &mut Moments<'_>) -> Vec<Session>
     for known in events.iter().filter(|known| known.event.action == "session") {
         let Some(time) = known.event.time else { continue };
         let start = time.at.seconds;
+        let detail = known.event.detail.as_str();
+        // Another log of the same login; one log tells each login once.
         let is_known = |one: &Session| {
-            one.detail == known.event.detail
-                && one.window.start.abs_diff(start) <= 2
+            one.evidence.first().is_some_and(|line| line.path != known.event.source)
+                && (one.detail.starts_with(detail) || detail.starts_with(&one.detail))
+                && one.window.start.abs_diff(start) <= 1
                 && known
                     .event
                     .until

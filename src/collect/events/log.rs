@@ -27,6 +27,13 @@ pub struct Log {
     pub mtime: Timestamp,
 }
 
+impl Log {
+    /// Its node, held open, for what is no text.
+    pub fn open(&self, filesystem: &dyn Filesystem) -> Result<Node, Fault> {
+        filesystem.open(&self.node)
+    }
+}
+
 /// A log and its rotated siblings (`x.log.2.gz`, `x.log-20260101`, `x.log.1`, `x.log`), the oldest
 /// first.
 pub fn rotated(reader: &mut Reader<'_>, directory: &str, name: &str) -> Vec<Log> {
@@ -91,6 +98,36 @@ pub fn at_path(reader: &mut Reader<'_>, path: &TreePath) -> Option<Log> {
 /// were taken.
 pub fn each_line(reader: &mut Reader<'_>, log: &Log, mut take: impl FnMut(u64, &str)) {
     if let Err(fault) = stream(reader.filesystem, log, &mut take) {
+        reader.gap(&log.path, fault.chain());
+    }
+}
+
+/// Hands each whole record of that many bytes to `take`, with its number from 1.
+pub fn each_record(
+    reader: &mut Reader<'_>,
+    log: &Log,
+    size: usize,
+    mut take: impl FnMut(u64, &[u8]),
+) {
+    let filesystem = reader.filesystem;
+    let mut read = || -> Result<(), Fault> {
+        let node = filesystem.open(&log.node)?;
+        let file = BufReader::with_capacity(256 * 1024, NodeReader { filesystem, node, offset: 0 });
+        let refuse = |error| Fault::unreadable("log", error);
+        let mut input = unpacked(file).map_err(refuse)?;
+        let mut record = vec![0; size];
+        let mut number = 0_u64;
+        loop {
+            match input.read_exact(&mut record) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+                Err(error) => return Err(refuse(error)),
+            }
+            number = number.saturating_add(1);
+            take(number, &record);
+        }
+    };
+    if let Err(fault) = read() {
         reader.gap(&log.path, fault.chain());
     }
 }

@@ -10,14 +10,20 @@
 #![warn(clippy::indexing_slicing)]
 
 pub mod apt;
+pub mod chef;
 pub mod cloud_init;
 pub mod command;
 pub mod dpkg;
 pub mod history;
+pub mod journal;
 pub mod leavings;
 pub mod log;
+pub mod logins;
+pub mod pacman;
+pub mod puppet;
 pub mod python;
 pub mod redact;
+pub mod rpm;
 pub mod syslog;
 pub mod zone;
 

@@ -49,7 +49,7 @@ pub fn events(
 }
 
 /// Whether collections may be nested so deeply that unfolding them would need much stack.
-fn is_deep(text: &str) -> bool {
+pub(in crate::collect::events) fn is_deep(text: &str) -> bool {
     let mut depth = 0_usize;
     text.lines().any(|line| {
         let content = line.trim_start_matches([' ', '-', '?', ':', '\t']);
@@ -227,8 +227,12 @@ const KEYS: &[(&str, &str, &[&str])] = &[
     ("wireguard", "wireguard", &["/etc/wireguard/"]),
 ];
 
-fn get<'a, 'b>(node: &'a Yaml<'b>, key: &str) -> Option<&'a Yaml<'b>> {
+pub(in crate::collect::events) fn get<'a, 'b>(
+    node: &'a Yaml<'b>,
+    key: &str,
+) -> Option<&'a Yaml<'b>> {
     match node {
+        Yaml::Tagged(_, inner) => get(inner, key),
         Yaml::Mapping(map) => {
             map.iter().find(|(name, _)| scalar(name).as_deref() == Some(key)).map(|(_, v)| v)
         }
@@ -236,15 +240,16 @@ fn get<'a, 'b>(node: &'a Yaml<'b>, key: &str) -> Option<&'a Yaml<'b>> {
     }
 }
 
-fn text_of(node: &Yaml<'_>, key: &str) -> Option<String> {
+pub(in crate::collect::events) fn text_of(node: &Yaml<'_>, key: &str) -> Option<String> {
     get(node, key).and_then(scalar)
 }
 
-fn scalar(node: &Yaml<'_>) -> Option<String> {
+pub(in crate::collect::events) fn scalar(node: &Yaml<'_>) -> Option<String> {
     match node {
         Yaml::Value(saphyr::Scalar::String(text)) => Some(text.to_string()),
         Yaml::Value(saphyr::Scalar::Integer(number)) => Some(number.to_string()),
         Yaml::Value(saphyr::Scalar::Boolean(value)) => Some(value.to_string()),
+        Yaml::Value(saphyr::Scalar::FloatingPoint(value)) => Some(value.to_string()),
         Yaml::Representation(text, ..) => Some(text.to_string()),
         Yaml::Tagged(_, inner) => scalar(inner),
         _ => None,

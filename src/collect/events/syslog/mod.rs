@@ -10,7 +10,7 @@ pub mod sessions;
 
 use super::log::{Log, each_line, rotated, tell_dropped};
 use super::zone::{Zone, civil, offset};
-use super::{At, Sink};
+use super::{At, Sink, puppet};
 use crate::collect::reader::Reader;
 use crate::collect::{Collector, View};
 use crate::model::{EventTime, Records, Stage, TimeCertainty, Timestamp, TreePath};
@@ -61,12 +61,16 @@ fn collect(view: &View<'_>, records: &mut Records) {
 }
 
 /// Told before the time is read, so that millions of other lines cost little.
-fn is_of_interest(tag: &str, message: &str) -> bool {
+pub fn is_of_interest(tag: &str, message: &str) -> bool {
     tag.starts_with("ansible-")
         || (tag.starts_with("python") && message.starts_with("ansible-"))
         || sessions::TAGS.contains(&tag)
         || accounts::TAGS.contains(&tag)
+        || tag == PUPPET
 }
+
+/// Its agent's tag.
+const PUPPET: &str = "puppet-agent";
 
 /// A message of whatever log, with its header read.
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +96,17 @@ impl Message<'_> {
             sessions.take(self, sink);
         } else if accounts::TAGS.contains(&self.tag) {
             accounts::take(self, sink);
+        } else if self.tag == PUPPET {
+            let Some((place, message)) =
+                self.text.strip_prefix('(').and_then(|text| text.split_once(") "))
+            else {
+                return;
+            };
+            if let Some(mut event) = puppet::changed(self.at, place, message, self.text) {
+                event.time = Some(self.time);
+                event.forgeable = self.forgeable;
+                sink.push(event);
+            }
         } else {
             ansible::take(self, sink);
         }
