@@ -418,7 +418,8 @@ mod tests {
         let mut xz = Vec::new();
         liblzma::read::XzEncoder::new(&message[..], 1).read_to_end(&mut xz).unwrap();
         let tag: (u8, &[u8]) = (0, b"SYSLOG_IDENTIFIER=sshd");
-        let (pid, uid): ((u8, &[u8]), (u8, &[u8])) = ((0, b"_PID=7"), (0, b"_UID=0"));
+        let pid: (u8, &[u8]) = (0, b"_PID=7");
+        let uid: (u8, &[u8]) = (0, b"_UID=0");
         for is_compact in [false, true] {
             let file = journal(
                 &[
