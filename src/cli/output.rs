@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Where a report goes and how it is written.
 #[derive(Debug, clap::Args)]
 pub(super) struct Output {
-    /// table, json, ndjson, markdown, html, sarif, junit or github
+    /// table, json, ndjson, markdown, html, sarif, junit, github, cyclonedx or spdx
     #[arg(long, value_name = "FORMAT", default_value = "table", hide_default_value = true)]
     format: String,
     /// Write to a file instead of standard output

@@ -24,6 +24,7 @@ mod markdown;
 mod narrow;
 mod pins;
 mod sarif;
+mod sbom;
 mod sheet;
 mod show;
 mod story;
@@ -149,6 +150,20 @@ pub const REPORTERS: &[Reporter] = &[
         drift: Some(github::drift),
         show: None,
         pins: Some(github::pins),
+    },
+    Reporter {
+        name: "cyclonedx",
+        summary: "software bill of materials, CycloneDX 1.6",
+        drift: None,
+        show: Some(sbom::cyclonedx::write),
+        pins: None,
+    },
+    Reporter {
+        name: "spdx",
+        summary: "software bill of materials, SPDX 2.3 as JSON",
+        drift: None,
+        show: Some(sbom::spdx::write),
+        pins: None,
     },
 ];
 
