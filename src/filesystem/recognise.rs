@@ -6,8 +6,10 @@
 
 use super::Filesystem;
 use super::btrfs::Btrfs;
+use super::erofs::Erofs;
 use super::ext4::Ext4;
 use super::fat::Fat;
+use super::iso9660::Iso9660;
 use super::squashfs::Squashfs;
 use super::xfs::Xfs;
 use crate::block::BlockDevice;
@@ -61,7 +63,7 @@ static KNOWN: &[Known] = &[
         type_name: "erofs",
         magic: &[(1024, &[0xe2, 0xe1, 0xf5, 0xe0])],
         identify: |f| Ok((Some(uuid(f.array(1024 + 48)?)), label(f, 1024 + 64, 16)?)),
-        open: None,
+        open: Some(|device| Ok(Arc::new(Erofs::open(device)?))),
     },
     Known {
         type_name: "f2fs",
@@ -120,7 +122,7 @@ static KNOWN: &[Known] = &[
         type_name: "iso9660",
         magic: &[(32_769, b"CD001")],
         identify: |f| Ok((iso_uuid(f)?, label(f, 32_808, 32)?)),
-        open: None,
+        open: Some(|device| Ok(Arc::new(Iso9660::open(device)?))),
     },
 ];
 

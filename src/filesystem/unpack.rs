@@ -4,6 +4,7 @@
 use crate::model::Fault;
 use flate2::{Decompress, FlushDecompress, Status};
 use liblzma::stream::{Action, Stream};
+use std::io::Read;
 
 /// Memory that an xz or lzma decoder may take: blocks have at most 1 MiB, dictionaries of tools
 /// up to 8 MiB for it.
@@ -20,10 +21,74 @@ pub(super) enum Codec {
     Lzma,
     /// `xz`.
     Xz,
+    /// LZO1X, without a frame.
+    Lzo,
     /// An LZ4 block, without a frame.
     Lz4,
     /// RFC 8878.
     Zstd,
+    /// LZMA without a header; its first byte, which is always 0, holds the properties inverted.
+    MicroLzma,
+}
+
+/// The largest dictionary that EROFS allows.
+const MICRO_LZMA_DICTIONARY: u32 = 8 << 20;
+/// Windows beyond 16 MiB are refused.
+const MAX_WINDOW_LOG: u32 = 24;
+
+/// Fills the whole output with the beginning of what the input unpacks to; the input may go on.
+pub(super) fn unpack_start(codec: Codec, input: &[u8], output: &mut [u8]) -> Result<(), Fault> {
+    let damaged = |reason: &dyn std::fmt::Display| {
+        Fault::damaged(format!("a block compressed with {codec:?}: {reason}"))
+    };
+    if output.is_empty() {
+        return Ok(());
+    }
+    match codec {
+        Codec::Zstd => {
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(input)
+                .map_err(|error| Fault::unreadable("zstd", error))?;
+            decoder.window_log_max(MAX_WINDOW_LOG).map_err(|error| damaged(&error))?;
+            return decoder.read_exact(output).map_err(|error| damaged(&error));
+        }
+        Codec::MicroLzma => {
+            let (properties, rest) = input.split_first().ok_or_else(|| damaged(&"it is empty"))?;
+            let mut header = vec![!properties];
+            header.extend_from_slice(&MICRO_LZMA_DICTIONARY.to_le_bytes());
+            // Of unknown length, and the byte that stood where the properties are.
+            header.extend_from_slice(&[0xff; 8]);
+            header.push(0);
+            let stream = Stream::new_lzma_decoder(MAX_LZMA_MEMORY).map_err(|e| damaged(&e))?;
+            return lzma_start(stream, &[&header, rest].concat(), output)
+                .map_err(|error| damaged(&error));
+        }
+        _ => {}
+    }
+    let count = unpack(codec, input, output)?;
+    if count < output.len() {
+        return Err(damaged(&format_args!("{count} bytes instead of {}", output.len())));
+    }
+    Ok(())
+}
+
+fn lzma_start(
+    mut stream: Stream,
+    input: &[u8],
+    output: &mut [u8],
+) -> Result<(), liblzma::stream::Error> {
+    loop {
+        let taken = usize::try_from(stream.total_in()).unwrap_or(usize::MAX);
+        let given = usize::try_from(stream.total_out()).unwrap_or(usize::MAX);
+        let rest = output.get_mut(given..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        stream.process(input.get(taken..).unwrap_or_default(), rest, Action::Run)?;
+        let now = usize::try_from(stream.total_out()).unwrap_or(usize::MAX);
+        if now == given {
+            return Err(liblzma::stream::Error::Data);
+        }
+    }
 }
 
 /// Unpacks into the beginning of `output`; returns how many bytes there were. More than it holds
@@ -56,8 +121,13 @@ pub(super) fn unpack(codec: Codec, input: &[u8], output: &mut [u8]) -> Result<us
             lzma(stream.map_err(|error| damaged(&error))?, input, output)
                 .map_err(|error| damaged(&error))
         }
+        Codec::Lzo => super::btrfs::lzo::decompress(input, output),
         Codec::Lz4 => {
             lz4_flex::block::decompress_into(input, output).map_err(|error| damaged(&error))
+        }
+        Codec::MicroLzma => {
+            unpack_start(codec, input, output)?;
+            Ok(output.len())
         }
         Codec::Zstd => {
             let mut decoder = zstd::bulk::Decompressor::new()
@@ -92,6 +162,36 @@ fn lzma(
 mod tests {
     use super::*;
     use std::io::Write;
+
+    #[test]
+    fn beginnings_are_unpacked() {
+        let plain: Vec<u8> =
+            (0..3000_u32).flat_map(|n| format!("{} ", n / 7 * 31).into_bytes()).collect();
+        let options = liblzma::stream::LzmaOptions::new_preset(6).unwrap();
+        let stream = Stream::new_lzma_encoder(&options).unwrap();
+        let mut lzma = liblzma::write::XzEncoder::new_stream(Vec::new(), stream);
+        lzma.write_all(&plain).unwrap();
+        let lzma = lzma.finish().unwrap();
+        assert_eq!(lzma[13], 0);
+        let micro = [&[!lzma[0]], &lzma[14..]].concat();
+        let mut deflate =
+            flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+        deflate.write_all(&plain).unwrap();
+        let packed = [
+            (Codec::MicroLzma, micro),
+            (Codec::Deflate, deflate.finish().unwrap()),
+            (Codec::Zstd, zstd::bulk::compress(&plain, 3).unwrap()),
+        ];
+        for (codec, packed) in packed {
+            for length in [0, 1, 100, plain.len()] {
+                let mut output = vec![0; length];
+                unpack_start(codec, &packed, &mut output).unwrap();
+                assert_eq!(output, plain[..length], "{codec:?}");
+            }
+            let mut output = vec![0; plain.len()];
+            assert!(unpack_start(codec, &packed[..packed.len() / 2], &mut output).is_err());
+        }
+    }
 
     #[test]
     fn what_fits_is_unpacked() {

@@ -68,6 +68,7 @@ fn squashfs_with_all_compressors() {
     check(&[
         &["-comp", "xz", "-b", "1M"],
         &["-comp", "zstd"],
+        &["-comp", "lzo"],
         &["-comp", "lz4", "-Xhc"],
         &["-comp", "lzma"],
     ]);

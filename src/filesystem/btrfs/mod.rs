@@ -26,7 +26,7 @@ mod directory;
 mod extent;
 mod file;
 mod inode;
-mod lzo;
+pub(super) mod lzo;
 mod node;
 mod subvolume;
 mod superblock;

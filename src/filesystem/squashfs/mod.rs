@@ -1,8 +1,7 @@
 //! squashfs 4.0, as live media, snaps and appliances are packed.
 //!
 //! Follows the kernel's `Documentation/filesystems/squashfs.rst` and its `squashfs_fs.h`. Blocks
-//! are compressed with gzip, xz, lzma, lz4 or zstd; a volume compressed with lzo is named and not
-//! read. Versions before 4.0 are refused, which no current kernel mounts either. There is no UUID,
+//! are compressed with gzip, xz, lzma, lzo, lz4 or zstd. Versions before 4.0 are refused, which no current kernel mounts either. There is no UUID,
 //! no label and no time of the inode's last change. Not looked at: the export table, which only
 //! NFS needs, and the indices of directories.
 //!

@@ -62,7 +62,7 @@ impl Superblock {
         let codec = match le16(raw, 20)? {
             1 => Codec::Zlib,
             2 => Codec::Lzma,
-            3 => return Err(Fault::unsupported("squashfs compressed with lzo")),
+            3 => Codec::Lzo,
             4 => Codec::Xz,
             5 => Codec::Lz4,
             6 => Codec::Zstd,
