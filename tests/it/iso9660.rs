@@ -32,7 +32,7 @@ fn tree(folder: &Path) -> PathBuf {
     for (name, target) in [("up", "../x/./y"), ("root", "/etc/passwd")] {
         std::os::unix::fs::symlink(target, tree.join(name)).unwrap();
     }
-    std::os::unix::fs::symlink("long/".repeat(150), tree.join("long-link")).unwrap();
+    std::os::unix::fs::symlink("directory/".repeat(8), tree.join("long-link")).unwrap();
     tree
 }
 

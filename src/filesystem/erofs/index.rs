@@ -2,6 +2,7 @@
 //! extents that it makes.
 
 use super::inode::{Inode, Layout};
+use super::superblock::incompat;
 use super::volume::Volume;
 use crate::filesystem::bytes::{array, byte, le16, le32, le64, to_usize};
 use crate::model::Fault;
@@ -32,6 +33,8 @@ pub enum Packing {
     Interlaced,
     /// With the algorithm of that number.
     Compressed(u8),
+    /// As an end that its writer moved away from the inode; where to is not certain.
+    Unknown,
     /// In the inode of all ends, at this place of its bytes.
     Fragment,
 }
@@ -96,15 +99,16 @@ pub fn read(volume: &Volume, inode: &Inode) -> Result<Vec<Extent>, Fault> {
     if let Some(tail) = extents.last_mut() {
         if header.advise & advise::INLINE != 0 {
             let stored = u64::from(le16(&raw, 2)?);
-            if stored != 0 {
-                (tail.place, tail.stored) = (end, stored);
-            }
+            (tail.place, tail.stored) = (end, stored);
         } else if header.advise & advise::FRAGMENT != 0 {
             let mut place = u64::from(le32(&raw, 0)?);
             if !is_compact {
                 place |= (tail.place >> volume.superblock.block_bits) << 32;
             }
             (tail.place, tail.packing) = (place, Packing::Fragment);
+        } else if volume.superblock.has(incompat::INLINE_ENDS) {
+            // Writers leave a block's number there that is none when an end found no room.
+            tail.packing = Packing::Unknown;
         }
     }
     Ok(extents)
