@@ -108,7 +108,7 @@ fn check(program: &[&str], options: &[&str], has_rock: bool) {
     assert_eq!(ours.label(), b"A LABEL");
     assert_eq!(ours.carries().mode, has_rock);
     let count = compare(&ours, &ours.root(), &tree, has_rock);
-    assert_eq!(count, if has_rock { 224 } else { 208 });
+    assert_eq!(count, if has_rock { 223 } else { 208 });
 }
 
 #[test]
