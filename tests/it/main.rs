@@ -40,6 +40,7 @@ mod small_databases;
 mod squashfs;
 mod store;
 mod support;
+mod verify;
 mod versions;
 mod vm_drift;
 mod vm_images;
