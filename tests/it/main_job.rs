@@ -11,7 +11,14 @@ fn a_host_is_scanned_approved_changed_and_checked() {
     let work = tempfile::tempdir().unwrap();
     let root = work.path().join("web-01");
     let store = work.path().join("store.db");
-    put(&root, &[("etc/motd", "hello\n"), ("etc/crontab", "0 4 * * * root /usr/bin/tool\n"), ("usr/bin/tool", "elf")]);
+    put(
+        &root,
+        &[
+            ("etc/motd", "hello\n"),
+            ("etc/crontab", "0 4 * * * root /usr/bin/tool\n"),
+            ("usr/bin/tool", "elf"),
+        ],
+    );
     let target = format!("dir:{}", root.display());
     run(driftcheck(&store).args(["scan", &target]), 0);
     let missing = run(driftcheck(&store).args(["check", &target]), 2);

@@ -6,6 +6,7 @@
 //! <https://packaging.python.org/en/latest/specifications/recording-installed-packages/>
 
 use crate::collect::packages::deb822::Damage;
+use crate::collect::packages::hex;
 use crate::collect::packages::place::MAX_PATH;
 use crate::model::ShippedDigest;
 use base64::Engine;
@@ -89,8 +90,16 @@ fn first_value(line: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
 fn read_digest(text: &[u8]) -> Option<Option<ShippedDigest>> {
     let equals = text.iter().position(|b| *b == b'=')?;
     let (algorithm, digest) = text.split_at(equals);
-    let digest = digest.get(1..)?;
-    let digest = URL_SAFE_NO_PAD.decode(digest.trim_ascii_end()).ok()?;
+    let digest = digest.get(1..)?.trim_ascii_end();
+    // The specification has unpadded base64; builders wrote hexadecimal, too, and padding.
+    let is_hexadecimal = matches!((algorithm, digest.len()), (b"sha256", 64) | (b"sha512", 128));
+    let digest = match hex::decode(digest).filter(|_| is_hexadecimal) {
+        Some(digest) => digest,
+        None => {
+            let end = digest.iter().rposition(|b| *b != b'=').map_or(0, |last| last.saturating_add(1));
+            URL_SAFE_NO_PAD.decode(digest.get(..end)?).ok()?
+        }
+    };
     match (algorithm, ShippedDigest::from_slice(&digest)) {
         (b"sha256", Some(found @ ShippedDigest::Sha256(_)))
         | (b"sha512", Some(found @ ShippedDigest::Sha512(_))) => Some(Some(found)),
@@ -117,6 +126,8 @@ mod tests {
         check(&format!("a/b.py,{digest},0\r\n"), Some(("a/b.py", true, Some(0))));
         check("a.dist-info/RECORD,,\n", Some(("a.dist-info/RECORD", false, None)));
         check(&format!("\"a,\"\"b\"\"\",{digest},7"), Some(("a,\"b\"", true, Some(7))));
+        check(&format!("a/b.py,{digest}=,0"), Some(("a/b.py", true, Some(0))));
+        check(&format!("a/b.py,sha256={},0", "d79a".repeat(16)), Some(("a/b.py", true, Some(0))));
         check("a,sha384=AAAA,1", Some(("a", false, Some(1))));
         check("a,sha256=AAAA,1", None);
         check("a,x,1", None);
