@@ -96,7 +96,8 @@ fn read_digest(text: &[u8]) -> Option<Option<ShippedDigest>> {
     let digest = match hex::decode(digest).filter(|_| is_hexadecimal) {
         Some(digest) => digest,
         None => {
-            let end = digest.iter().rposition(|b| *b != b'=').map_or(0, |last| last.saturating_add(1));
+            let end =
+                digest.iter().rposition(|b| *b != b'=').map_or(0, |last| last.saturating_add(1));
             URL_SAFE_NO_PAD.decode(digest.get(..end)?).ok()?
         }
     };
