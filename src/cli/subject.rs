@@ -127,9 +127,13 @@ impl Loaded {
             omissions: store.omissions(&own.omissions)?,
             ..Records::default()
         };
-        if !is_same {
+        if own.packages != its.packages {
             records.packages = store.packages(&own.packages)?;
+        }
+        if own.facts != its.facts {
             records.facts = store.facts(&own.facts)?;
+        }
+        if !is_same {
             records.events = store.events(&own.events)?;
         }
         Ok(Manifest { header: self.header.clone(), records, hard_links: Vec::new() })
