@@ -147,7 +147,10 @@ fn find_stored(
 ) -> Result<Option<(Arc<Store>, ManifestId)>, CliError> {
     let Some(store) = context.open_store_if_there()? else { return Ok(None) };
     match store.resolve(word) {
-        Ok(id) => Ok(Some((store, id))),
+        Ok(id) => {
+            store.hold()?;
+            Ok(Some((store, id)))
+        }
         Err(error) if error.kind == StoreErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -41,6 +41,12 @@ pub struct Summary {
 }
 
 impl Store {
+    /// Sees one state of the store from here on, whatever others commit, until it is closed; each
+    /// look-up is cheaper by the locks that it need not take. For handles that only read.
+    pub fn hold(&self) -> Result<(), StoreError> {
+        Ok(self.lock().execute_batch("BEGIN")?)
+    }
+
     /// The header of a manifest.
     pub fn header(&self, id: &ManifestId) -> Result<Header, StoreError> {
         read_header(&self.lock(), id)
