@@ -10,12 +10,18 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 pub mod apk;
+pub mod composer;
+pub mod conda;
 pub mod copies;
+pub mod cpan;
 pub mod deb822;
+pub mod dotnet;
 pub mod dpkg;
 pub mod flatpak;
+pub mod gem;
 pub mod hex;
 pub mod homebrew;
+pub mod json;
 pub mod nix;
 pub mod npm;
 pub mod opkg;
@@ -24,6 +30,7 @@ pub mod place;
 pub mod portage;
 pub mod purl;
 pub mod python;
+pub mod r;
 pub mod rpm;
 pub mod snap;
 pub mod version;

@@ -141,23 +141,26 @@ impl<'a> Names<'a> {
 fn words(manager: &str, list: &str) -> impl Iterator<Item = Vec<String>> {
     let by_space = matches!(manager, "apk" | "portage");
     let is_python = manager == "pypi";
+    let has_architectures = matches!(manager, "dpkg" | "opkg" | "rpm");
     let parts = list.split(move |c: char| if by_space { c == ' ' } else { c == ',' });
     let parts = parts.map(str::trim).filter(|part| !part.is_empty());
     // What is needed only for an extra may well not be there, and nobody recorded who asked.
     let parts = parts.filter(move |part| !(is_python && part.contains("extra ==")));
-    parts.map(move |part| {
+    let choices = parts.map(move |part| {
         let name = |choice: &str| {
             let ends = |c: char| " (<>=~!;[".contains(c);
             let bare = choice.trim().split(ends).next().unwrap_or_default();
             match bare.split_once(':') {
                 _ if is_python => normalized(bare),
-                // `python3:any`; of apk `so:libc.so` is a name.
-                Some((name, _)) if !by_space => name.to_owned(),
+                // `python3:any`; of apk `so:libc.so` is a name, of Maven `org.slf4j:slf4j-api`.
+                Some((name, _)) if has_architectures => name.to_owned(),
                 _ => bare.to_owned(),
             }
         };
         part.split('|').map(name).filter(|name| !name.is_empty()).collect()
-    })
+    });
+    // `(~> 2.0, >= 2.2)` of a gem leaves a part that is no name.
+    choices.filter(|choices: &Vec<String>| !choices.is_empty())
 }
 
 /// A UUID of version 8 (RFC 9562) out of the manifest's id.
@@ -181,6 +184,8 @@ mod tests {
         check("pypi", "Foo_Bar>1, baz[x] (<2), q; extra == 'y'", &[&["foo-bar"], &["baz"]]);
         check("npm", "@s/c ^1, d *", &[&["@s/c"], &["d"]]);
         check("apk", "so:libc.so.1 busybox>=1", &[&["so:libc.so.1"], &["busybox"]]);
+        check("gem", "rack (~> 2.0, >= 2.2), rake", &[&["rack"], &["rake"]]);
+        check("maven", "g:a 1", &[&["g:a"]]);
         check("dpkg", "", &[]);
     }
 
