@@ -6,12 +6,15 @@
 use driftcheck::block::BlockDevice;
 use driftcheck::filesystem::{Filesystem, Node};
 use driftcheck::model::{Fault, FileKind};
+use std::path::{Path, PathBuf};
 
 /// As many entries are visited: a small input can name one inode many times.
 const MAX_ENTRIES: usize = 2000;
 /// As many bytes of one file are read, for the same reason.
 const MAX_FILE: u64 = 1 << 20;
 const MAX_DEPTH: usize = 64;
+/// As many pieces of 64 KiB are read of a device.
+const MAX_PIECES: usize = 40;
 /// A device of at least this length, zeros behind the input: an image's tail is rarely needed.
 const MIN_LENGTH: u64 = 4 << 20;
 
@@ -45,6 +48,55 @@ impl BlockDevice for Input {
         }
         Ok(())
     }
+}
+
+/// The input as a file, for readers that begin with a path; taken away when it goes.
+#[derive(Debug)]
+pub struct OnDisk(PathBuf);
+
+impl OnDisk {
+    /// Writes the input, in memory where the system has a place for that.
+    ///
+    /// # Panics
+    /// Where nothing can be written.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Self {
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let path = folder.join(format!("fuzzed-{}", std::process::id()));
+        std::fs::write(&path, bytes).expect("a temporary file");
+        Self(path)
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for OnDisk {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Reads a device in pieces, up to a limit, and its end.
+///
+/// # Panics
+/// Where a range of data is not where it should be.
+pub fn read_device(device: &dyn BlockDevice) {
+    let mut buffer = vec![0; 64 << 10];
+    let mut at = 0;
+    for _ in 0..MAX_PIECES {
+        let Ok(Some(range)) = device.next_data(at) else { break };
+        assert!(range.start >= at && range.start < range.end && range.end <= device.length());
+        let count = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        let count = count.min(buffer.len());
+        let _ = device.read_at(range.start, &mut buffer[..count]);
+        at = range.start + count as u64;
+    }
+    let _ = device.read_at(device.length().saturating_sub(1000), &mut buffer[..1000]);
 }
 
 /// Reads everything, as a scan does, up to the limits above.

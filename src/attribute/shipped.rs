@@ -29,7 +29,7 @@ pub fn verify_shipped(side: &Side<'_>) -> Verification {
         has_mode: !lost("mode"),
         has_user: !lost("uid"),
         has_group: !lost("gid"),
-        has_xattrs: !side.manifest.header.not_carried.iter().any(|name| name.starts_with("xattr")),
+        has_xattrs: !lost("xattr"),
     };
     let root = verifier.enter(&TreePath::root(), Some(&side.manifest.header.root), &mut out);
     let mut pending = Vec::new();

@@ -36,7 +36,11 @@ pub struct Comparison {
 pub fn compare(before: &Side<'_>, after: &Side<'_>) -> Result<Comparison, Fault> {
     let mut comparison = Comparison::default();
     for name in not_carried(&before.manifest.header, &after.manifest.header) {
-        comparison.notes.push(format!("{name}: not carried by one of the media, not compared"));
+        let what = match name.strip_prefix("kind:") {
+            Some(kind) => format!("entries of the kind {kind}"),
+            None => name,
+        };
+        comparison.notes.push(format!("{what}: not carried by one of the media, not compared"));
     }
     let (old, new) = (before.manifest, after.manifest);
     // Equal ids, equal sets: one of them may be loaded and the other not.
@@ -44,7 +48,8 @@ pub fn compare(before: &Side<'_>, after: &Side<'_>) -> Result<Comparison, Fault>
         records::packages(&old.records, &new.records, &mut comparison);
     }
     if old.header.sections.facts != new.header.sections.facts {
-        records::facts(&old.records, &new.records, &mut comparison);
+        let lost = not_carried(&old.header, &new.header);
+        records::facts(&old.records, &new.records, &lost, &mut comparison);
     }
     tree::compare(before, after, &mut comparison)?;
     Ok(comparison)

@@ -32,14 +32,35 @@ pub(super) fn packages(before: &Records, after: &Records, out: &mut Comparison) 
     differ(collect(before), collect(after), (before, after), Stage::Packages, out);
 }
 
-pub(super) fn facts(before: &Records, after: &Records, out: &mut Comparison) {
+/// Facts that are made of what a file's metadata say: the scope, the attribute (all of them where
+/// none is named), and what of an entry they need.
+const OF_METADATA: [(&str, Option<&str>, &str); 4] = [
+    ("cron", Some("executable"), "mode"),
+    ("set-id", Some("gid"), "gid"),
+    ("set-id", Some("uid"), "uid"),
+    // Without modes nobody knows of any.
+    ("set-id", None, "mode"),
+];
+
+pub(super) fn facts(
+    before: &Records,
+    after: &Records,
+    not_carried: &BTreeSet<String>,
+    out: &mut Comparison,
+) {
     let subject = |fact: &Fact| Subject::Fact { scope: fact.scope.clone(), key: fact.key.clone() };
+    let is_lost = |scope: &str, attribute: Option<&str>| {
+        OF_METADATA.iter().any(|(of, name, needs)| {
+            *of == scope && *name == attribute && not_carried.contains(*needs)
+        })
+    };
     let values = |fact: &Fact| -> Values {
-        fact.attributes.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+        let kept = fact.attributes.iter().filter(|(name, _)| !is_lost(&fact.scope, Some(name)));
+        kept.map(|(name, value)| (name.clone(), value.clone())).collect()
     };
     let collect = |records: &Records| {
         let row = |one: &Fact| (subject(one), (values(one), one.evidence.clone()));
-        records.facts.iter().map(row).collect()
+        records.facts.iter().filter(|fact| !is_lost(&fact.scope, None)).map(row).collect()
     };
     differ(collect(before), collect(after), (before, after), Stage::Facts, out);
 }
@@ -125,7 +146,7 @@ mod tests {
     fn check(before: &Records, after: &Records, expected: &[&str]) {
         let mut out = Comparison::default();
         packages(before, after, &mut out);
-        facts(before, after, &mut out);
+        facts(before, after, &BTreeSet::new(), &mut out);
         let shown: Vec<String> = out
             .changes
             .iter()
@@ -173,6 +194,42 @@ mod tests {
             ..Records::default()
         };
         check(&before, &after, &["modified users/app home,uid,shell", "added users/new "]);
+    }
+
+    #[test]
+    fn facts_of_what_is_not_carried_are_not_compared() {
+        let rights = [("gid", "5"), ("mode", "4755"), ("uid", "0")];
+        let before = Records {
+            facts: vec![
+                testing::fact("cron", "daily/a", &[("executable", "yes")]),
+                testing::fact("set-id", "/bin/su", &rights),
+                testing::fact("users", "app", &[("uid", "5")]),
+            ],
+            ..Records::default()
+        };
+        let after = Records {
+            facts: vec![
+                testing::fact("cron", "daily/a", &[("executable", "no")]),
+                testing::fact("set-id", "/bin/su", &[("gid", "0"), ("mode", "2755")]),
+                testing::fact("users", "app", &[("uid", "0")]),
+            ],
+            ..Records::default()
+        };
+        let check = |lost: &[&str], expected: &[&str]| {
+            let lost = lost.iter().map(ToString::to_string).collect();
+            let mut out = Comparison::default();
+            facts(&before, &after, &lost, &mut out);
+            let shown = out.changes.iter().map(|change| {
+                let names = change.attributes.iter().map(|a| a.name.as_str());
+                format!("{} {}", change.subject, names.collect::<Vec<_>>().join(","))
+            });
+            assert_eq!(shown.collect::<Vec<_>>(), expected);
+        };
+        check(
+            &["gid", "uid"],
+            &["cron/daily/a executable", "set-id//bin/su mode", "users/app uid"],
+        );
+        check(&["gid", "mode", "uid"], &["users/app uid"]);
     }
 
     #[test]

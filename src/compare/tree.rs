@@ -54,6 +54,7 @@ struct Half<'a> {
     source: &'a dyn TreeSource,
     /// What its medium does not carry.
     not_carried: BTreeSet<String>,
+    lacks_kinds: bool,
     /// Paths of which it is not known what lies there.
     unknown: BTreeSet<&'a TreePath>,
     /// Directories that may hold more than was listed.
@@ -74,11 +75,18 @@ impl<'a> Half<'a> {
         in_part.retain(|path| !path.is_root());
         Self {
             source: side.source,
+            lacks_kinds: header.not_carried.iter().any(|name| name.starts_with("kind:")),
             not_carried: header.not_carried.iter().cloned().collect(),
             unknown: gaps(&[Stage::Image, Stage::List, Stage::Metadata]),
             in_part,
             left_out: records.omissions.iter().map(|omission| &omission.path).collect(),
         }
+    }
+
+    /// Whether the medium has no entries of that kind. One note tells of them all.
+    fn cannot_have(&self, entry: &Entry) -> bool {
+        // Most media have all kinds: no name is made for each entry.
+        self.lacks_kinds && self.not_carried.contains(&format!("kind:{}", entry.content.kind()))
     }
 
     /// Why it cannot be said that this side does not have the path; `None` where it can.
@@ -144,9 +152,12 @@ impl Walk<'_, '_> {
                 (_, None) => self.after.excuse(&self.path, in_part.1),
                 _ => None,
             };
+            // What stands in its place, if anything does, is the medium's makeshift.
+            let is_lost = before.is_some_and(|entry| self.after.cannot_have(entry))
+                || after.is_some_and(|entry| self.before.cannot_have(entry));
             if let Some(why) = excuse {
                 self.passed_over.insert(self.path.clone(), why);
-            } else {
+            } else if !is_lost {
                 self.pair(before, after)?;
             }
             if self.stack.len() == depth {
@@ -390,6 +401,22 @@ mod tests {
                 "uid: not carried by one of the media, not compared",
             ],
         );
+    }
+
+    #[test]
+    fn kinds_that_a_medium_does_not_have_are_not_missing() {
+        let mut disk = world();
+        disk.symlink("/etc/link", "motd").file("/etc/more", "1");
+        let mut fat = world();
+        fat.remove("/bin");
+        fat.not_carried = vec!["kind:symlink".into()];
+        let note = "entries of the kind symlink: not carried by one of the media, not compared";
+        let (removed, added) = (
+            "removed /etc/more kind mode uid gid size digest",
+            "added /etc/more kind mode uid gid size digest",
+        );
+        check(&disk, &fat, &[removed, note]);
+        check(&fat, &disk, &[added, note]);
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod runs;
 pub mod squashfs;
 pub mod tar;
 mod unpack;
+mod xattrs;
 pub mod xfs;
 
 use crate::model::{DeviceNumber, Fault, FileKind, Name, Timestamp, Xattr};
@@ -103,6 +104,35 @@ pub struct Listing {
     pub faults: Vec<Fault>,
 }
 
+/// Which kinds of entries a medium can carry; each carries all that the one before it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kinds {
+    /// Regular files and directories (FAT).
+    Files,
+    /// All but sockets (tar).
+    NoSockets,
+    /// All.
+    All,
+}
+
+impl Kinds {
+    /// The kinds that are not carried.
+    #[must_use]
+    pub const fn missing(self) -> &'static [FileKind] {
+        match self {
+            Self::All => &[],
+            Self::NoSockets => &[FileKind::Socket],
+            Self::Files => &[
+                FileKind::BlockDevice,
+                FileKind::CharacterDevice,
+                FileKind::Fifo,
+                FileKind::Socket,
+                FileKind::Symlink,
+            ],
+        }
+    }
+}
+
 /// What a medium can carry, so that what it cannot is never reported as drift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Carries {
@@ -112,11 +142,28 @@ pub struct Carries {
     pub owner: bool,
     /// Extended attributes.
     pub xattrs: bool,
+    /// POSIX ACLs, which are kept apart from other attributes by squashfs and tar.
+    pub acls: bool,
+    /// Kinds of entries.
+    pub kinds: Kinds,
 }
 
 impl Carries {
     /// A POSIX file system.
-    pub const ALL: Self = Self { mode: true, owner: true, xattrs: true };
+    pub const ALL: Self =
+        Self { mode: true, owner: true, xattrs: true, acls: true, kinds: Kinds::All };
+
+    /// What both carry.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            mode: self.mode && other.mode,
+            owner: self.owner && other.owner,
+            xattrs: self.xattrs && other.xattrs,
+            acls: self.acls && other.acls,
+            kinds: self.kinds.min(other.kinds),
+        }
+    }
 }
 
 /// How a subvolume is named.

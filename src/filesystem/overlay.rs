@@ -323,12 +323,7 @@ impl Filesystem for OverlayFilesystem {
     }
 
     fn carries(&self) -> Carries {
-        let both = |a: Carries, b: Carries| Carries {
-            mode: a.mode && b.mode,
-            owner: a.owner && b.owner,
-            xattrs: a.xattrs && b.xattrs,
-        };
-        self.layers.iter().map(|layer| layer.carries()).fold(Carries::ALL, both)
+        self.layers.iter().map(|layer| layer.carries()).fold(Carries::ALL, Carries::and)
     }
 
     fn root(&self) -> Node {

@@ -51,8 +51,9 @@ pub struct Header {
     pub shipped: Option<ShippedId>,
     /// The sets of records.
     pub sections: Sections,
-    /// What the medium cannot carry, so that it is never compared: attribute names of the
-    /// contract (`mode`, `uid`, `gid`, `xattr`), sorted.
+    /// What the medium cannot carry, so that it is never compared, sorted: attribute names of the
+    /// contract (`mode`, `uid`, `gid`, `xattr:NAME`), `xattr` for all of that family, and
+    /// `kind:KIND` for entries of a kind ([`super::FileKind::as_str`]).
     pub not_carried: Vec<String>,
 }
 

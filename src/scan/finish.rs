@@ -3,7 +3,7 @@
 use super::memo::Memos;
 use super::walk::Walked;
 use super::{Options, Scanned, trust};
-use crate::filesystem::Filesystem;
+use crate::filesystem::{Carries, Filesystem};
 use crate::model::encoding::set_id;
 use crate::model::{Header, Manifest, Records, Sections, ShippedId};
 
@@ -17,18 +17,6 @@ pub(super) fn assemble(
     memos: &Memos,
 ) -> Scanned {
     sort(&mut records);
-    let carries = filesystem.carries();
-    let not_carried = [
-        (carries.mode, &["mode"][..]),
-        (carries.owner, &["gid", "uid"]),
-        (carries.xattrs, &["xattr"]),
-    ];
-    let mut not_carried: Vec<String> = not_carried
-        .iter()
-        .filter(|(carried, _)| !carried)
-        .flat_map(|(_, names)| names.iter().map(|name| (*name).to_owned()))
-        .collect();
-    not_carried.sort();
     let header = Header {
         name: options.name,
         target: options.target,
@@ -46,7 +34,7 @@ pub(super) fn assemble(
             omissions: set_id(&records.omissions),
             hard_links: set_id(&walked.hard_links),
         },
-        not_carried,
+        not_carried: not_carried(filesystem.carries()),
     };
     Scanned {
         manifest: Manifest { header, records, hard_links: walked.hard_links },
@@ -54,6 +42,24 @@ pub(super) fn assemble(
         memo: memos.pack(),
         relied_on_previous: walked.relied_on_previous,
     }
+}
+
+/// What a medium does not carry, by the names that [`Header::not_carried`] knows.
+fn not_carried(carries: Carries) -> Vec<String> {
+    let acls = ["xattr:system.posix_acl_access", "xattr:system.posix_acl_default"];
+    let table = [
+        (carries.mode, &["mode"][..]),
+        (carries.owner, &["gid", "uid"]),
+        (carries.xattrs, &["xattr"]),
+        // Among the others where none are carried.
+        (carries.acls || !carries.xattrs, &acls),
+    ];
+    let lost = table.iter().filter(|(carried, _)| !carried);
+    let names = lost.flat_map(|(_, names)| names.iter().map(|name| (*name).to_owned()));
+    let kinds = carries.kinds.missing().iter().map(|kind| format!("kind:{kind}"));
+    let mut found: Vec<String> = names.chain(kinds).collect();
+    found.sort();
+    found
 }
 
 /// The canonical order: by key, and each record once.

@@ -25,26 +25,26 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 /// An image layout that is being built.
-struct Builder {
+pub struct Builder {
     folder: PathBuf,
 }
 
 impl Builder {
-    fn new(folder: PathBuf) -> Self {
+    pub fn new(folder: PathBuf) -> Self {
         fs::create_dir_all(folder.join("blobs/sha256")).unwrap();
         fs::create_dir_all(folder.join("blobs/sha512")).unwrap();
         fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
         Self { folder }
     }
 
-    fn blob(&self, media_type: &str, bytes: &[u8]) -> Value {
+    pub fn blob(&self, media_type: &str, bytes: &[u8]) -> Value {
         let digest = sha256(bytes);
         fs::write(self.folder.join("blobs").join(digest.replace(':', "/")), bytes).unwrap();
         json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
     }
 
     /// A manifest over layers, each with the bytes that it unpacks to.
-    fn image(&self, architecture: &str, layers: &[(Value, String)]) -> Value {
+    pub fn image(&self, architecture: &str, layers: &[(Value, String)]) -> Value {
         let diff_ids: Vec<&String> = layers.iter().map(|(_, diff_id)| diff_id).collect();
         let config = json!({"architecture": architecture, "os": "linux",
             "config": {"Env": ["A=1"], "Labels": {"team": "x"}, "User": "app"},
@@ -57,7 +57,7 @@ impl Builder {
         self.blob("application/vnd.oci.image.manifest.v1+json", manifest.to_string().as_bytes())
     }
 
-    fn index(&self, manifests: &[Value]) {
+    pub fn index(&self, manifests: &[Value]) {
         let index = json!({"schemaVersion": 2, "manifests": manifests});
         fs::write(self.folder.join("index.json"), index.to_string()).unwrap();
     }

@@ -36,6 +36,7 @@ mod pins_hostile;
 mod pins_matrix;
 mod pins_mutation;
 mod rpmdb;
+mod same_tree;
 mod small_databases;
 mod squashfs;
 mod store;

@@ -8,6 +8,7 @@
 
 mod mountinfo;
 
+use super::xattrs::drop_stored_acls;
 use super::{DirectoryEntry, Filesystem, Listing, Metadata, Node};
 use crate::model::{DeviceNumber, Fault, FileKind, Name, Timestamp, Xattr};
 use mountinfo::MountTable;
@@ -331,6 +332,7 @@ fn read_xattrs(path: &[u8], links: Links) -> Result<Vec<Xattr>, Fault> {
         }
     }
     xattrs.sort();
+    drop_stored_acls(&mut xattrs);
     Ok(xattrs)
 }
 

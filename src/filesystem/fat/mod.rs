@@ -15,7 +15,7 @@ mod names;
 mod table;
 
 use super::bytes::to_usize;
-use super::{Carries, DirectoryEntry, Filesystem, Listing, Metadata, Node};
+use super::{Carries, DirectoryEntry, Filesystem, Kinds, Listing, Metadata, Node};
 use crate::block::BlockDevice;
 use crate::model::{Fault, FileKind, Name, Timestamp};
 use boot::{Geometry, Root, Width};
@@ -214,7 +214,7 @@ impl Filesystem for Fat {
     }
 
     fn carries(&self) -> Carries {
-        Carries { mode: false, owner: false, xattrs: false }
+        Carries { mode: false, owner: false, xattrs: false, acls: false, kinds: Kinds::Files }
     }
 
     fn root(&self) -> Node {

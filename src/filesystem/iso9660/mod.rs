@@ -13,7 +13,7 @@ mod record;
 mod rock;
 
 use super::bytes::{byte, le16, slice, to_usize};
-use super::{Carries, DirectoryEntry, Filesystem, Listing, Metadata, Node};
+use super::{Carries, DirectoryEntry, Filesystem, Kinds, Listing, Metadata, Node};
 use crate::block::{BlockDevice, read_vec};
 use crate::model::{DeviceNumber, Fault, FileKind, Name, Timestamp, Xattr};
 use record::{Record, flags};
@@ -297,7 +297,8 @@ impl Filesystem for Iso9660 {
 
     fn carries(&self) -> Carries {
         let has_rock = matches!(self.names, Names::Rock { .. });
-        Carries { mode: has_rock, owner: has_rock, xattrs: false }
+        let kinds = if has_rock { Kinds::All } else { Kinds::Files };
+        Carries { mode: has_rock, owner: has_rock, xattrs: false, acls: false, kinds }
     }
 
     fn root(&self) -> Node {

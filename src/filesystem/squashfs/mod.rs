@@ -15,7 +15,7 @@ mod superblock;
 mod volume;
 mod xattr;
 
-use super::{DirectoryEntry, Filesystem, Listing, Metadata, Node};
+use super::{Carries, DirectoryEntry, Filesystem, Listing, Metadata, Node};
 use crate::block::BlockDevice;
 use crate::model::{Fault, FileKind, Name, Xattr};
 use file::Map;
@@ -97,6 +97,11 @@ impl Squashfs {
 impl Filesystem for Squashfs {
     fn type_name(&self) -> &str {
         "squashfs"
+    }
+
+    fn carries(&self) -> Carries {
+        // The format has numbers for the names of user, trusted and security alone.
+        Carries { xattrs: self.volume.superblock.has_xattrs, acls: false, ..Carries::ALL }
     }
 
     fn root(&self) -> Node {

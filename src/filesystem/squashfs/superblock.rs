@@ -9,6 +9,8 @@ pub const LENGTH: usize = 96;
 const MAGIC: &[u8] = b"hsqs";
 /// The format allows blocks from 4 KiB to 1 MiB.
 const BLOCK_LOGS: std::ops::RangeInclusive<u16> = 12..=20;
+/// Among the flags: whoever made it was told to leave extended attributes away.
+const NO_XATTRS: u16 = 1 << 9;
 /// Where a table is said to lie that there is none of.
 pub const NONE: u64 = u64::MAX;
 
@@ -29,6 +31,8 @@ pub struct Superblock {
     pub ids: u16,
     /// Where tables lie; [`NONE`] where there is none.
     pub id_table: u64,
+    /// Whether extended attributes were stored where files had any.
+    pub has_xattrs: bool,
     /// Extended attributes.
     pub xattr_table: u64,
     /// Inodes.
@@ -76,6 +80,7 @@ impl Superblock {
             fragments: le32(raw, 16)?,
             ids: le16(raw, 26)?,
             id_table: le64(raw, 48)?,
+            has_xattrs: le16(raw, 24)? & NO_XATTRS == 0,
             xattr_table: le64(raw, 56)?,
             inode_table: le64(raw, 64)?,
             directory_table: le64(raw, 72)?,

@@ -8,7 +8,8 @@ use super::{OpenedTar, Stored, TarFilesystem, TarOptions, UnresolvedLink};
 use crate::block::BlockDevice;
 use crate::filesystem::index::{IMPLIED_DIRECTORY, Index, Inode, InodeNumber, ROOT, Shape};
 use crate::filesystem::resolve::read_file;
-use crate::filesystem::{Carries, Metadata};
+use crate::filesystem::xattrs::drop_stored_acls;
+use crate::filesystem::{Carries, Kinds, Metadata};
 use crate::model::{
     DeviceNumber, Fault, FaultKind, FileKind, Gap, Name, Stage, TreePath, Xattr, path::Escaped,
 };
@@ -41,7 +42,8 @@ pub(super) fn build(
             }
         }
     }
-    let (has_pax, has_header) = (members.has_pax, members.has_header);
+    let has_header = members.has_header;
+    let (xattrs, acls) = (members.has_xattrs, members.has_acls);
     let (stream, faults) = members.into_stream();
     if !has_header && let Some(first) = faults.first() {
         return Err(first.fault.clone());
@@ -49,8 +51,9 @@ pub(super) fn build(
     for told in &faults {
         builder.gap(&told.path, &told.fault);
     }
-    let guessed = Carries { xattrs: has_pax, ..Carries::ALL };
-    builder.finish(stream.into_device()?, options.carries.unwrap_or(guessed))
+    let guessed = Carries { xattrs, acls, ..Carries::ALL };
+    let carries = Carries { kinds: Kinds::NoSockets, ..options.carries.unwrap_or(guessed) };
+    builder.finish(stream.into_device()?, carries)
 }
 
 /// The gap that a hard link to nothing is.
@@ -240,7 +243,9 @@ fn add_acls(
             xattrs.insert(attribute.into(), value.into());
         }
     }
-    Ok(xattrs.into_iter().map(|(name, value)| Xattr { name, value }).collect())
+    let mut xattrs = xattrs.into_iter().map(|(name, value)| Xattr { name, value }).collect();
+    drop_stored_acls(&mut xattrs);
+    Ok(xattrs.into())
 }
 
 fn stored(member: Member) -> (Shape, Stored) {

@@ -90,8 +90,10 @@ pub(super) struct Members {
     /// A block that was looked at and belongs to what comes next.
     put_back: Option<Block>,
     is_done: bool,
-    /// Whether an extended header was seen.
-    pub(super) has_pax: bool,
+    /// Whether extended attributes of any member were seen.
+    pub(super) has_xattrs: bool,
+    /// Whether an ACL of any member was seen.
+    pub(super) has_acls: bool,
     /// Whether a header was seen at all.
     pub(super) has_header: bool,
     /// What was wrong so far.
@@ -115,7 +117,8 @@ impl Members {
             end_mark,
             put_back: None,
             is_done: false,
-            has_pax: false,
+            has_xattrs: false,
+            has_acls: false,
             has_header: false,
             faults: Vec::new(),
         }
@@ -171,8 +174,9 @@ impl Members {
                     Err(fault) => before.fault = Some(fault),
                 },
                 b'x' | b'X' => {
-                    self.has_pax = true;
                     let (pax, fault) = self.read_pax(&header)?;
+                    self.has_xattrs |= pax.has_xattrs();
+                    self.has_acls |= pax.has_acls();
                     before.pax = Some(pax);
                     before.fault = before.fault.or(fault);
                 }

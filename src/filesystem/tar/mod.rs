@@ -46,7 +46,8 @@ pub struct TarOptions {
     /// Whether it must end with its mark.
     pub end_mark: EndMark,
     /// What its writer is known to carry. Otherwise extended attributes count as carried where the
-    /// archive has extended headers at all.
+    /// archive has any at all, and so do ACLs: GNU tar stores each only where it is told to, and
+    /// nothing in an archive says what it was told. Sockets are never carried.
     pub carries: Option<Carries>,
 }
 

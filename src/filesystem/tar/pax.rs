@@ -11,6 +11,9 @@ use crate::model::{Fault, Timestamp, path::Escaped};
 use base64::Engine as _;
 use std::collections::BTreeMap;
 
+/// ACLs by the names of their attributes.
+const ACLS: [&[u8]; 2] = [super::acl::ACCESS, super::acl::DEFAULT];
+
 /// What a tar says of one member beyond its header block.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pax {
@@ -70,6 +73,17 @@ impl Pax {
             self.xattrs.entry(name.clone()).or_insert_with(|| value.clone());
         }
         self
+    }
+
+    /// Whether its writer stores extended attributes.
+    pub(super) fn has_xattrs(&self) -> bool {
+        self.xattrs.keys().any(|name| !ACLS.contains(&&**name))
+    }
+
+    /// Whether its writer stores ACLs.
+    pub(super) fn has_acls(&self) -> bool {
+        let is_acl = |name: &&[u8]| self.xattrs.contains_key(*name);
+        self.access_acl.is_some() || self.default_acl.is_some() || ACLS.iter().any(is_acl)
     }
 
     /// How much memory it takes, about.

@@ -1,9 +1,9 @@
 //! Extended attributes: in the inode where they are few, else in leaves of a tree, large values
 //! in blocks of their own.
 //!
-//! Follows `fs/xfs/libxfs/xfs_da_format.h`. Shown are those that the kernel shows to root: an
-//! access control list both in the system's form and as the `trusted` attribute that it is stored
-//! as; parent pointers and what was never completed are the file system's own.
+//! Follows `fs/xfs/libxfs/xfs_da_format.h`. Shown are those that the kernel shows to root, but an
+//! access control list only in the system's form and not as the `trusted` attribute that it is
+//! stored as; parent pointers and what was never completed are the file system's own.
 
 use super::acl;
 use super::checksum::{self, INDEX};
@@ -144,6 +144,7 @@ impl Shown<'_> {
         let list = acl::NAMES.iter().find(|(name, _)| *name == stored.name);
         if let Some((_, shown_as)) = list.filter(|_| stored.flags & flags::ROOT != 0) {
             self.push(shown_as.as_bytes().to_vec(), acl::shown(&value)?);
+            return Ok(());
         }
         self.push([prefix, stored.name].concat(), value);
         Ok(())
