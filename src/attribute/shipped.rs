@@ -5,9 +5,9 @@
 //! judges is the reader. Of what is only owned (`%ghost`) neither absence nor bytes matter. A
 //! digest that was not computed is unverified, never "differs" and never "matches".
 
-use super::verify::{count, names};
+use super::verify::capability_bytes;
 use crate::model::{
-    Attribute, AttributeValue, Content, Deviation, DirectoryContent, Entry, Expectation, Fact,
+    Attribute, AttributeValue, Capabilities, Content, Deviation, DirectoryContent, Entry, Expectation, Fact,
     FileKind, PackageKey, ShippedDigest, ShippedId, ShippedSource, Side, Tree, TreePath,
     TreeSource, Unverified, Verification,
 };
@@ -125,7 +125,7 @@ impl Verifier<'_> {
         let source = expectation.source;
         let mut attributes = Vec::new();
         let Some(entry) = entry else {
-            if source != ShippedSource::Ghost {
+            if source != ShippedSource::Ghost && !expectation.may_be_missing {
                 let (path, package) = (path.clone(), package.clone());
                 out.deviations.push(Deviation {
                     path,
@@ -255,20 +255,21 @@ fn other_kind(expectation: &Expectation, entry: &Entry) -> Option<Attribute> {
 
 fn capabilities(expected: &str, entry: &Entry) -> Option<Attribute> {
     // What could not be read is a gap of the scan.
-    let xattrs = entry.xattrs.as_deref()?;
-    let found = xattrs.iter().find(|x| &*x.name == b"security.capability");
-    let permitted = found.map_or(Some(0), |found| count(&found.value));
-    if permitted == Some(names(expected)) {
+    entry.xattrs.as_ref()?;
+    let found = capability_bytes(entry);
+    let found = found.map_or(Some(Capabilities::default()), Capabilities::from_xattr);
+    let shipped = Capabilities::from_text(expected);
+    if shipped.is_some() && shipped == found {
         return None;
     }
-    let text = |text: &str| AttributeValue::Text(text.to_owned());
-    let after = match permitted {
-        Some(0) => "none".to_owned(),
-        Some(permitted) => format!("{permitted} others"),
-        None => "unknown".to_owned(),
+    let text = |sets: Option<Capabilities>, unknown: &str| {
+        AttributeValue::Text(match sets {
+            Some(sets) if sets.is_empty() => "none".to_owned(),
+            Some(sets) => sets.to_string(),
+            None => unknown.to_owned(),
+        })
     };
-    let before = if expected.is_empty() { "none" } else { expected };
-    Some(attribute("capabilities", text(before), text(&after)))
+    Some(attribute("capabilities", text(shipped, expected), text(found, "unknown")))
 }
 
 fn attribute(name: &str, before: AttributeValue, after: AttributeValue) -> Attribute {
@@ -378,6 +379,8 @@ mod tests {
         let ghost = Expectation { source: ShippedSource::Ghost, ..shipped("old") };
         world.claim_as("b", "/usr/ghost", ghost.clone());
         world.claim_as("b", "/usr/nothing", ghost);
+        let optional = Expectation { may_be_missing: true, ..shipped("x") };
+        world.claim_as("b", "/usr/optional", optional);
         world.claim_as("b", "/usr/ok", Expectation { size: Some(9), ..shipped("ok") });
         let sha = Expectation { digest: Some(ShippedDigest::Sha512([0; 64])), ..shipped("") };
         world.claim_as("c", "/usr/ok", sha);
@@ -400,7 +403,8 @@ mod tests {
         let mut world = World::new();
         world.file("/x", "x").change("/x", |entry| {
             (entry.mode, entry.uid, entry.gid) = (0o4755, 33, 7);
-            let (name, value) = (b"security.capability".to_vec(), vec![0; 20]);
+            let name = b"security.capability".to_vec();
+            let value = [[1, 0, 0, 2], [0, 4, 0, 0], [0; 4], [0; 4], [0; 4]].concat();
             entry.xattrs = Some(vec![Xattr { name: name.into(), value: value.into() }]);
         });
         world.records.facts.push(fact("users", "www-data", &[("uid", "33")]));
@@ -415,8 +419,14 @@ mod tests {
         world.claim_as("b", "/x", full("www-data", "unknown", 0o4755));
         let capable =
             Expectation { capabilities: Some("cap_net_raw=ep".into()), ..full("33", "7", 0o4755) };
-        world.claim_as("c", "/x", capable);
-        check(&world, &["a /x File: mode user group", "c /x File: capabilities"], &[]);
+        world.claim_as("c", "/x", capable.clone());
+        let named = "= cap_net_bind_service+ep";
+        world.claim_as("d", "/x", Expectation { capabilities: Some(named.into()), ..capable });
+        check(&world, &[
+                "a /x File: mode user group capabilities",
+                "b /x File: capabilities",
+                "c /x File: capabilities",
+            ], &[]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One path against what its package expects of it.
 
-use crate::model::{Content, Entry, Expectation, FileKind, ShippedSource, TreeSource};
+use crate::model::{Capabilities, Content, Entry, Expectation, FileKind, ShippedSource, TreeSource};
 
 /// Users and groups below this are the system's own (Debian's and Fedora's first person is 1000).
 pub(super) const FIRST_PERSON: u32 = 1000;
@@ -154,42 +154,32 @@ fn capabilities(
     before: Option<&Entry>,
     expectation: &Expectation,
 ) -> Option<&'static str> {
-    let of = |entry: &Entry| {
-        let xattrs = entry.xattrs.as_deref().unwrap_or_default();
-        xattrs.iter().find(|x| &*x.name == b"security.capability").map(|x| x.value.clone())
-    };
-    let now = of(entry);
-    match (&expectation.capabilities, &now) {
-        (None, Some(_)) if before.and_then(of) == now => None,
+    let now = capability_bytes(entry);
+    match (&expectation.capabilities, now) {
+        (None, Some(_)) if before.and_then(capability_bytes) == now => None,
         (None, Some(_)) => Some("capabilities that its package does not record"),
-        (Some(expected), Some(_)) if expected.is_empty() => {
-            Some("capabilities that its package does not ship")
+        (Some(expected), _) => {
+            let expected = Capabilities::from_text(expected);
+            let found = now.map_or(Some(Capabilities::default()), Capabilities::from_xattr);
+            match (expected, found) {
+                (Some(expected), Some(found)) if expected == found => None,
+                (Some(expected), _) if expected.is_empty() => {
+                    Some("capabilities that its package does not ship")
+                }
+                (_, Some(found)) if found.is_empty() => {
+                    Some("without the capabilities that its package ships")
+                }
+                _ => Some("other capabilities than its package ships"),
+            }
         }
-        (Some(expected), None) if !expected.is_empty() => {
-            Some("without the capabilities that its package ships")
-        }
-        (Some(expected), Some(value)) if count(value) != Some(names(expected)) => {
-            Some("other capabilities than its package ships")
-        }
-        _ => None,
+        (None, None) => None,
     }
 }
 
-/// How many capabilities a `security.capability` value of version 2 or 3 permits: a word of
-/// version and flags, then pairs of permitted and inheritable words, little-endian
-/// (`linux/capability.h`).
-pub(super) fn count(value: &[u8]) -> Option<u32> {
-    let word = |at: usize| {
-        let bytes = value.get(at..at.checked_add(4)?)?;
-        bytes.try_into().ok().map(u32::from_le_bytes)
-    };
-    Some(word(4)?.count_ones().saturating_add(word(12)?.count_ones()))
-}
-
-/// How many capabilities a text like `cap_net_admin,cap_net_raw=ep` names.
-pub(super) fn names(text: &str) -> u32 {
-    let names = text.split([',', ' ']).filter(|part| part.starts_with("cap_"));
-    u32::try_from(names.count()).unwrap_or(u32::MAX)
+/// The value of `security.capability`.
+pub(super) fn capability_bytes(entry: &Entry) -> Option<&[u8]> {
+    let xattrs = entry.xattrs.as_deref().unwrap_or_default();
+    xattrs.iter().find(|x| &*x.name == b"security.capability").map(|x| &*x.value)
 }
 
 #[cfg(test)]

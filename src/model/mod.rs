@@ -6,6 +6,7 @@
 //! version of it.
 
 pub mod baseline;
+pub mod capabilities;
 pub mod cause;
 pub mod change;
 pub mod digest;
@@ -27,6 +28,7 @@ pub mod tree;
 pub mod verification;
 
 pub use baseline::Baseline;
+pub use capabilities::Capabilities;
 pub use cause::{Cause, CauseKind, Confidence, Evidence};
 pub use change::{Attribute, AttributeValue, Change, ChangeKind, Subject};
 pub use digest::{ContentDigest, ContentId, ExactId, ManifestId, SetId, ShippedId};

@@ -35,6 +35,8 @@ pub enum ShippedSource {
 pub struct Expectation {
     /// What a difference would mean.
     pub source: ShippedSource,
+    /// Nothing is amiss where it is not there (rpm `%missingok`).
+    pub may_be_missing: bool,
     /// The kind.
     pub kind: Option<FileKind>,
     /// Of the bytes.
@@ -59,6 +61,7 @@ impl Expectation {
     pub const fn owned(source: ShippedSource) -> Self {
         Self {
             source,
+            may_be_missing: false,
             kind: None,
             digest: None,
             size: None,

@@ -1,6 +1,8 @@
 //! What several tests need: the binary in a clean environment, a tree that is a machine, the
 //! fixtures.
 
+pub(crate) mod debian;
+
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};

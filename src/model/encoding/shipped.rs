@@ -11,6 +11,9 @@ const SHIPPED: u8 = b'S';
 const SOURCES: [ShippedSource; 3] =
     [ShippedSource::File, ShippedSource::Configuration, ShippedSource::Ghost];
 
+/// Stands beside the number of the source.
+const MAY_BE_MISSING: u64 = 1 << 6;
+
 const KINDS: [FileKind; 7] = [
     FileKind::File,
     FileKind::Directory,
@@ -87,14 +90,19 @@ fn position<T: PartialEq>(all: &[T], value: &T) -> u64 {
 }
 
 fn pick<T: Copy>(all: &[T], reader: &mut Reader<'_>) -> Result<T, Fault> {
-    let index: usize = reader.small()?;
-    all.get(index)
+    choose(all, reader.number()?)
+}
+
+fn choose<T: Copy>(all: &[T], index: u64) -> Result<T, Fault> {
+    let found = usize::try_from(index).ok().and_then(|index| all.get(index));
+    found
         .copied()
         .ok_or_else(|| Fault::damaged(format!("choice {index} of {}", all.len())))
 }
 
 fn write_expectation(out: &mut Writer, expectation: &Expectation) {
-    out.number(position(&SOURCES, &expectation.source));
+    let optional = if expectation.may_be_missing { MAY_BE_MISSING } else { 0 };
+    out.number(position(&SOURCES, &expectation.source) | optional);
     out.option(expectation.kind, |out, kind| out.number(position(&KINDS, &kind)));
     out.option(expectation.digest.as_ref(), write_digest);
     out.option(expectation.size, Writer::number);
@@ -106,8 +114,10 @@ fn write_expectation(out: &mut Writer, expectation: &Expectation) {
 }
 
 fn read_expectation(reader: &mut Reader<'_>) -> Result<Expectation, Fault> {
+    let source = reader.number()?;
     Ok(Expectation {
-        source: pick(&SOURCES, reader)?,
+        source: choose(&SOURCES, source & !MAY_BE_MISSING)?,
+        may_be_missing: source & MAY_BE_MISSING != 0,
         kind: reader.option(|reader| pick(&KINDS, reader))?,
         digest: reader.option(read_digest)?,
         size: reader.option(Reader::number)?,
@@ -147,6 +157,7 @@ mod tests {
         };
         let full = Expectation {
             source: ShippedSource::Configuration,
+            may_be_missing: false,
             kind: Some(FileKind::Symlink),
             digest: Some(ShippedDigest::Sha512([7; 64])),
             size: Some(1 << 33),
@@ -179,5 +190,10 @@ mod tests {
             id.to_string(),
             "7fd9d7fb3dbe123aff36ac84022541743a8208330bfc3a516e6ce2d421c1f7ed"
         );
+        let mut optional = sample();
+        for (_, expectation) in optional.entries.iter_mut().flat_map(|entry| &mut entry.claims) {
+            expectation.may_be_missing = true;
+        }
+        assert_eq!(decode_shipped(&encode_shipped(&optional).1).unwrap(), optional);
     }
 }

@@ -26,7 +26,7 @@ use std::sync::Arc;
 /// Reads the rpm database.
 pub static COLLECTOR: Collector = Collector {
     name: "rpm",
-    version: 1,
+    version: 2,
     summary: "RPM packages and what they expect of their files, from SQLite, NDB and Berkeley DB",
     wanted: &[],
     collect,

@@ -20,6 +20,7 @@ const PUBLIC_KEY: &str = "gpg-pubkey";
 
 /// Flags of files (`rpmfileAttrs`).
 const CONFIG: u32 = 1;
+const MISSING_OK: u32 = 1 << 3;
 const GHOST: u32 = 1 << 6;
 
 /// What is to be verified (`rpmVerifyAttrs`).
@@ -287,6 +288,7 @@ impl FileRecord<'_> {
         } else {
             ShippedSource::File
         });
+        expectation.may_be_missing = self.flags & MISSING_OK != 0;
         let verified = |flag| self.verify & flag != 0;
         let name = |name: &[u8]| (!name.is_empty()).then(|| text(name));
         expectation.kind = kind.filter(|_| !is_ghost);
@@ -302,9 +304,7 @@ impl FileRecord<'_> {
             }
             expectation.size = self.size.filter(|_| !is_ghost && verified(VERIFY_SIZE));
             if verified(VERIFY_CAPABILITIES) {
-                let capabilities = self.capabilities.trim_ascii();
-                let bare = capabilities.strip_prefix(b"=").unwrap_or(capabilities);
-                expectation.capabilities = Some(text(bare.trim_ascii()));
+                expectation.capabilities = Some(text(self.capabilities.trim_ascii()));
             }
         }
         if kind == Some(FileKind::Symlink) && !is_ghost && verified(VERIFY_LINK) {

@@ -3,8 +3,8 @@
 use super::deb::{compare_numbers, split_digits};
 use std::cmp::Ordering;
 
-/// As rpm orders two packages of one name: by epoch (none is 0), version, then release. A release
-/// that only one of them has is not compared.
+/// As rpm orders two packages of one name (`rpmverCmp`): by epoch (none is 0), version, then
+/// release, none before any.
 #[must_use]
 pub fn compare(a: &str, b: &str) -> Ordering {
     let (a, b) = (Evr::parse(a), Evr::parse(b));
@@ -12,7 +12,7 @@ pub fn compare(a: &str, b: &str) -> Ordering {
         .then_with(|| compare_part(a.version.as_bytes(), b.version.as_bytes()))
         .then_with(|| match (a.release, b.release) {
             (Some(a), Some(b)) => compare_part(a.as_bytes(), b.as_bytes()),
-            _ => Ordering::Equal,
+            (a, b) => a.is_some().cmp(&b.is_some()),
         })
 }
 
@@ -124,7 +124,7 @@ mod tests {
         check("2:1.0", Ordering::Greater, "1:9.0");
         check("0:1.0-1", Ordering::Equal, "1.0-1");
         check("1.0-1", Ordering::Less, "1.0-2");
-        check("1.0", Ordering::Equal, "1.0-2");
+        check("1.0", Ordering::Less, "1.0-2");
         check("1.0010", Ordering::Greater, "1.9");
         check("1.05", Ordering::Equal, "1.5");
         check("1.a", Ordering::Less, "1.1");
