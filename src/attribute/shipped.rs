@@ -7,9 +7,9 @@
 
 use super::verify::capability_bytes;
 use crate::model::{
-    Attribute, AttributeValue, Capabilities, Content, Deviation, DirectoryContent, Entry, Expectation, Fact,
-    FileKind, PackageKey, ShippedDigest, ShippedId, ShippedSource, Side, Tree, TreePath,
-    TreeSource, Unverified, Verification,
+    Attribute, AttributeValue, Capabilities, Content, Deviation, DirectoryContent, Entry,
+    Expectation, Fact, FileKind, PackageKey, ShippedDigest, ShippedId, ShippedSource, Side, Tree,
+    TreePath, TreeSource, Unverified, Verification,
 };
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -422,11 +422,15 @@ mod tests {
         world.claim_as("c", "/x", capable.clone());
         let named = "= cap_net_bind_service+ep";
         world.claim_as("d", "/x", Expectation { capabilities: Some(named.into()), ..capable });
-        check(&world, &[
+        check(
+            &world,
+            &[
                 "a /x File: mode user group capabilities",
                 "b /x File: capabilities",
                 "c /x File: capabilities",
-            ], &[]);
+            ],
+            &[],
+        );
     }
 
     #[test]

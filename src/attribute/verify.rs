@@ -1,6 +1,8 @@
 //! One path against what its package expects of it.
 
-use crate::model::{Capabilities, Content, Entry, Expectation, FileKind, ShippedSource, TreeSource};
+use crate::model::{
+    Capabilities, Content, Entry, Expectation, FileKind, ShippedSource, TreeSource,
+};
 
 /// Users and groups below this are the system's own (Debian's and Fedora's first person is 1000).
 pub(super) const FIRST_PERSON: u32 = 1000;

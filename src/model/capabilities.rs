@@ -73,9 +73,7 @@ impl Capabilities {
         let words: Vec<u32> = value.chunks(4).map(word).collect::<Option<_>>()?;
         let (magic, sets) = words.split_first()?;
         let (permitted, inheritable, root) = match (magic >> 24, sets) {
-            (1, [permitted, inheritable]) => {
-                (u64::from(*permitted), u64::from(*inheritable), None)
-            }
+            (1, [permitted, inheritable]) => (u64::from(*permitted), u64::from(*inheritable), None),
             (2, [p0, i0, p1, i1]) => (wide(*p0, *p1), wide(*i0, *i1), None),
             (3, [p0, i0, p1, i1, root]) => (wide(*p0, *p1), wide(*i0, *i1), Some(*root)),
             _ => return None,
@@ -108,11 +106,9 @@ impl Capabilities {
         if flags.chars().any(|flag| !matches!(flag, 'e' | 'i' | 'p')) {
             return None;
         }
-        for (flag, set) in [
-            ('e', &mut self.effective),
-            ('i', &mut self.inheritable),
-            ('p', &mut self.permitted),
-        ] {
+        for (flag, set) in
+            [('e', &mut self.effective), ('i', &mut self.inheritable), ('p', &mut self.permitted)]
+        {
             let is_named = flags.contains(flag);
             if is_named && operator != '-' {
                 *set |= mask;
@@ -166,9 +162,8 @@ impl fmt::Display for Capabilities {
                 write!(f, "={flags}")?;
             }
             _ => {
-                let part = |(flags, names): &(String, Vec<String>)| {
-                    format!("{}={flags}", names.join(","))
-                };
+                let part =
+                    |(flags, names): &(String, Vec<String>)| format!("{}={flags}", names.join(","));
                 f.write_str(&groups.iter().map(part).collect::<Vec<_>>().join(" "))?;
             }
         }

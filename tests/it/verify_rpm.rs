@@ -144,9 +144,8 @@ fn rpm_finds_the_same_attributes() {
     fs::write(root.join("etc/ghost"), "anything\n").unwrap();
     fs::set_permissions(root.join("etc/ghost"), Permissions::from_mode(0o644)).unwrap();
     fs::set_permissions(root.join("usr/share/dir"), Permissions::from_mode(0o755)).unwrap();
-    let set = |value: &str, name: &str| {
-        succeeds(Command::new("setcap").args([value]).arg(path(name)))
-    };
+    let set =
+        |value: &str, name: &str| succeeds(Command::new("setcap").args([value]).arg(path(name)));
     if set("-r", "lost") {
         assert!(set("cap_kill=p", "other"));
         assert!(set("cap_kill=ep", "text"));

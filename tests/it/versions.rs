@@ -44,11 +44,7 @@ fn pairs(alphabet: &[&str]) -> Vec<(String, String)> {
 }
 
 /// Asks a program for the order of each pair, a line each of -1, 0 or 1, and compares.
-fn check(
-    pairs: &[(String, String)],
-    program: &mut Command,
-    compare: fn(&str, &str) -> Ordering,
-) {
+fn check(pairs: &[(String, String)], program: &mut Command, compare: fn(&str, &str) -> Ordering) {
     let output = match program.env("LC_ALL", "C").output() {
         Ok(output) if output.status.success() && !output.stdout.is_empty() => output,
         Ok(output) => {

@@ -95,9 +95,7 @@ fn pick<T: Copy>(all: &[T], reader: &mut Reader<'_>) -> Result<T, Fault> {
 
 fn choose<T: Copy>(all: &[T], index: u64) -> Result<T, Fault> {
     let found = usize::try_from(index).ok().and_then(|index| all.get(index));
-    found
-        .copied()
-        .ok_or_else(|| Fault::damaged(format!("choice {index} of {}", all.len())))
+    found.copied().ok_or_else(|| Fault::damaged(format!("choice {index} of {}", all.len())))
 }
 
 fn write_expectation(out: &mut Writer, expectation: &Expectation) {
