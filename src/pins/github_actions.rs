@@ -21,15 +21,30 @@ use std::sync::Arc;
 pub const CARRIER: Carrier = Carrier {
     name: "github-actions",
     summary: "GitHub Actions: .github/workflows/*.yml, action.yml",
-    recognises: |path, _| {
+    recognises: |path, head| {
         let name = repository::file_name(path);
         let workflow =
             path.starts_with(".github/workflows/") || path.contains("/.github/workflows/");
         let yaml = matches!(repository::extension(path), Some("yml" | "yaml"));
-        ["action.yml", "action.yaml"].contains(&name) || workflow && yaml
+        ["action.yml", "action.yaml"].contains(&name)
+            || yaml && (workflow || looks_like_workflow(head))
     },
     read,
 };
+
+/// A workflow that lies elsewhere (a template for other repositories, an example): it has both
+/// `on` and `jobs` at its top, which nothing else in YAML has.
+fn looks_like_workflow(head: &[u8]) -> bool {
+    let has = |wanted: &[u8]| {
+        head.split(|byte| *byte == b'\n').any(|line| {
+            let line = line.strip_prefix(b"\"").or(line.strip_prefix(b"'")).unwrap_or(line);
+            let rest = line.strip_prefix(wanted).unwrap_or_default();
+            let rest = rest.strip_prefix(b"\"").or(rest.strip_prefix(b"'")).unwrap_or(rest);
+            rest.first() == Some(&b':')
+        })
+    };
+    has(b"jobs") && has(b"on")
+}
 
 fn read(file: &SourceFile, audit: &mut Audit<'_>) {
     for document in yaml::parse(&file.fragment()).report(audit) {
@@ -271,6 +286,19 @@ mod tests {
         found.sort();
         let found: Vec<String> = found.into_iter().map(|(_, line)| line).collect();
         assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn workflows_are_recognised_anywhere() {
+        let check = |path: &str, head: &str, expected: bool| {
+            assert_eq!((CARRIER.recognises)(path, head.as_bytes()), expected, "{path} {head}");
+        };
+        check(".github/workflows/x.yml", "", true);
+        check("a/.github/workflows/x.yaml", "", true);
+        check("x/action.yml", "", true);
+        check("templates/ci.yml", "name: x\n\"on\": push\njobs:\n", true);
+        check("templates/ci.yml", "jobs:\n  on: push\n", false);
+        check("templates/ci.txt", "on: push\njobs:\n", false);
     }
 
     #[test]

@@ -405,6 +405,9 @@ pub const COMMANDS: &[Row] = &[
         &[("download", "https://e.org/t.tgz", "none")],
     ),
     ("bundle exec rake && npm test && yarn build && go build ./...", &[]),
+    ("gem install «bundler:2.0.1» -- --with-x=true y", &[("gem", "bundler", "exact")]),
+    ("npm install ./x x-1.2.3.tar x-1.2.3.tgz «sax»", &[("npm", "sax", "none")]),
+    ("pip install «a» -c https://e.org/c.txt", &[("pip", "a", "unknown")]),
     // rpm.
     ("yum install -y «curl»", &[("dnf", "curl", "none")]),
     ("yum -y install «curl-7.76.1-26.el9»", &[("dnf", "curl", "exact")]),
@@ -663,6 +666,8 @@ fn verdicts(carrier: &str, path: &str, text: &str) -> Vec<String> {
     let mut lines: Vec<(usize, String)> = collected
         .inputs
         .iter()
+        // What the laid file itself leaves open is not what was laid into it.
+        .filter(|input| input.ecosystem.as_str() != "terraform-provider")
         .map(|input| {
             let range = input.place.range();
             let word = text.get(range.clone()).unwrap_or("?");

@@ -60,6 +60,9 @@ pub(in crate::pins) struct Module {
     pub(super) variables: BTreeMap<String, Definition>,
     pub(super) locals: BTreeMap<String, Definition>,
     values: Vec<SourceFile>,
+    /// Providers that resources name, each with the first file that does. Only their lines are
+    /// looked at: the files themselves are read one by one.
+    pub used_providers: BTreeMap<String, Arc<str>>,
 }
 
 /// Blocks that matter to the other files of a folder.
@@ -100,6 +103,12 @@ impl Module {
             let Some(bytes) = repository.read(path) else { continue };
             let source = SourceFile::new(path, bytes);
             let values = tool.gives_values(&name);
+            if tool == Tool::Terraform && !values {
+                for provider in named_providers(&source.bytes) {
+                    let first = || Arc::clone(&source.path);
+                    module.used_providers.entry(provider).or_insert_with(first);
+                }
+            }
             let body = read_shared(&source, values);
             let list = if values { &mut given } else { &mut module.files };
             list.push(ModuleFile { source, body });
@@ -185,6 +194,25 @@ impl Module {
             .iter()
             .flat_map(move |file| file.body.blocks(keyword).map(move |block| (file, block)))
     }
+}
+
+/// Providers that the lines of a file name: `resource "aws_vpc" "x" {`, `provider = google-beta`.
+fn named_providers(bytes: &[u8]) -> impl Iterator<Item = String> {
+    bytes.split(|byte| *byte == b'\n').filter_map(|line| {
+        let line = std::str::from_utf8(line).ok()?.trim_start();
+        let kinds = ["resource \"", "data \"", "ephemeral \""];
+        if let Some(rest) = kinds.iter().find_map(|kind| line.strip_prefix(kind)) {
+            return Some(provider_of(rest.split('"').next().unwrap_or_default()).to_owned());
+        }
+        let value = line.strip_prefix("provider")?.trim_start().strip_prefix('=')?.trim();
+        let name = value.trim_matches('"').split('.').next().unwrap_or_default();
+        (!name.is_empty()).then(|| name.to_owned())
+    })
+}
+
+/// The provider that a type of resource belongs to unless it says otherwise.
+pub(in crate::pins) fn provider_of(kind: &str) -> &str {
+    kind.split('_').next().unwrap_or_default()
 }
 
 fn read_shared(source: &SourceFile, everything: bool) -> Body {

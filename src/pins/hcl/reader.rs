@@ -3,7 +3,7 @@
 use super::evaluate::Evaluator;
 use super::module::inside;
 use super::syntax::{Body, Expr, Kind};
-use super::value::Word;
+use super::value::{Value, Word};
 use crate::pins::audit::{Audit, InputId};
 use crate::pins::environment::Environment;
 use crate::pins::input::{Input, PinForm};
@@ -27,7 +27,7 @@ impl Reader<'_, '_> {
     /// An attribute that is there, as one word; what a run makes is an unknown word.
     pub fn present(&self, body: &Body, name: &str) -> Option<Word> {
         let expr = body.get(name)?;
-        if matches!(expr.kind, Kind::Null) {
+        if matches!(expr.kind, Kind::Null) || matches!(self.evaluator.value(expr), Value::Null) {
             return None;
         }
         Some(self.evaluator.word(expr).unwrap_or_else(|| run_time(expr)))

@@ -112,10 +112,32 @@ impl Template<'_, '_> {
 #[cfg(test)]
 pub(in crate::pins) mod tests {
     use crate::pins::walk::audit_source;
-    use crate::pins::{Repository, SourceFile, carrier};
+    use crate::pins::{Input, Repository, SourceFile, carrier};
 
-    /// Each input as `subject@requested:strength|the raw word`, in the order of the file.
+    /// Each input as `subject@requested:strength|the raw word`, in the order of the file, without
+    /// the providers that a sample takes for granted.
     pub(in crate::pins) fn inputs(path: &str, text: &str, others: &[(&str, &str)]) -> Vec<String> {
+        inputs_where(path, text, others, |input| {
+            let note = input.note.as_deref().unwrap_or_default();
+            !note.starts_with("not in required_providers")
+        })
+    }
+
+    /// All of them.
+    pub(in crate::pins) fn all_inputs(
+        path: &str,
+        text: &str,
+        others: &[(&str, &str)],
+    ) -> Vec<String> {
+        inputs_where(path, text, others, |_| true)
+    }
+
+    fn inputs_where(
+        path: &str,
+        text: &str,
+        others: &[(&str, &str)],
+        keep: fn(&Input) -> bool,
+    ) -> Vec<String> {
         let files = others.iter().map(|(path, text)| (*path, text.as_bytes()));
         let files: Vec<(&str, &[u8])> =
             files.chain(std::iter::once((path, text.as_bytes()))).collect();
@@ -124,7 +146,7 @@ pub(in crate::pins) mod tests {
         let file = SourceFile::new(path, text.as_bytes());
         let collected = audit_source(&file, carrier, &repository);
         assert!(collected.gaps.is_empty(), "{:?}", collected.gaps);
-        let mut found: Vec<_> = collected.inputs.iter().collect();
+        let mut found: Vec<_> = collected.inputs.iter().filter(|input| keep(input)).collect();
         found.sort_by_key(|input| (input.place.file.clone(), input.place.start_byte));
         found
             .iter()

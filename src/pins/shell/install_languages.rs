@@ -86,7 +86,7 @@ fn javascript(shell: &mut Interpreter<'_, '_>, word: &Word, prefix: Option<&str>
         by_url(shell, word);
         return;
     }
-    if is_local(text) || text.ends_with(".tgz") || text.ends_with(".tar.gz") {
+    if is_local(text) || [".tgz", ".tar.gz", ".tar"].iter().any(|end| text.ends_with(end)) {
         return;
     }
     let text = text.split_once("@npm:").map_or(text, |(_, real)| real);
@@ -118,13 +118,15 @@ pub(super) fn gem(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) 
         return;
     }
     let version = arguments.value(&["-v", "--version"]).map(|word| word.text().to_owned());
-    for word in &arguments.operands {
+    // Behind the dashes stand the options of extensions' builds.
+    let count = arguments.before_dashes.unwrap_or(arguments.operands.len());
+    for word in arguments.operands.iter().take(count) {
         let text = word.text();
         if is_url(text) {
             by_url(shell, word);
             continue;
         }
-        if is_local(text) || text.ends_with(".gem") {
+        if is_local(text) || text.ends_with(".gem") || ["true", "false"].contains(&text) {
             continue;
         }
         let (name, own) = text.split_once(':').unwrap_or((text, ""));

@@ -18,6 +18,8 @@ pub(super) struct Arguments {
     pub(super) options: Vec<(String, Option<Word>)>,
     /// Everything else.
     pub(super) operands: Vec<Word>,
+    /// How many operands stand before a `--`.
+    pub(super) before_dashes: Option<usize>,
 }
 
 impl Arguments {
@@ -28,6 +30,7 @@ impl Arguments {
         while let Some(word) = words.next() {
             let text = word.text().to_owned();
             if text == "--" {
+                found.before_dashes = Some(found.operands.len());
                 found.operands.extend(words);
                 break;
             }

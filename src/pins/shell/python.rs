@@ -18,9 +18,11 @@ const MAX_INCLUDES: usize = 8;
 pub(super) fn pip(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) {
     let arguments = &invocation.arguments;
     let hashes = arguments.has(&["--require-hashes"]);
+    let mut unread = false;
     for file in arguments.values(&["-c", "--constraint", "--constraints"]) {
-        constraints(shell, file);
+        unread |= constraints(shell, file).is_none();
     }
+    let before = shell.audit.inputs().len();
     for file in arguments.values(&["-r", "--requirement", "--requirements"]) {
         requirements_file(shell, file, hashes);
     }
@@ -35,6 +37,15 @@ pub(super) fn pip(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) 
     }
     for word in &arguments.operands {
         requirement(shell, word, hashes);
+    }
+    if unread {
+        // What the constraints say of them is not known here.
+        for input in shell.audit.inputs_since_mut(before) {
+            if input.requested.is_empty() && input.strength == Strength::None {
+                input.strength = Strength::Unknown;
+                input.note = Some("the constraints file is not in the repository".to_owned());
+            }
+        }
     }
 }
 
@@ -311,10 +322,10 @@ pub(super) fn read_requirements(
     }
 }
 
-/// A constraints file holds the packages that it names.
-fn constraints(shell: &mut Interpreter<'_, '_>, file: &Word) {
-    let Some(path) = repository_path(shell, file.text()) else { return };
-    let Some(bytes) = shell.audit.repository().read(&path) else { return };
+/// A constraints file holds the packages that it names; `None` where it cannot be read.
+fn constraints(shell: &mut Interpreter<'_, '_>, file: &Word) -> Option<()> {
+    let path = repository_path(shell, file.text())?;
+    let bytes = shell.audit.repository().read(&path)?;
     let text = String::from_utf8_lossy(&bytes);
     for line in text.lines() {
         let line = line.split('#').next().unwrap_or_default().trim();
@@ -326,6 +337,7 @@ fn constraints(shell: &mut Interpreter<'_, '_>, file: &Word) {
             shell.environment.machine.held.insert(name.to_owned(), credit);
         }
     }
+    Some(())
 }
 
 /// conda: `name=version=build`, `channel::name`, environment files.

@@ -2,6 +2,7 @@
 
 use super::Configuration;
 use crate::pins::classify;
+use crate::pins::hcl::module::provider_of;
 use crate::pins::hcl::parse;
 use crate::pins::hcl::syntax::{Block, Body, Expr, Kind};
 use crate::pins::hcl::value::Word;
@@ -91,14 +92,10 @@ impl Configuration<'_, '_> {
         }
     }
 
-    /// Providers that resources of this file need and its `required_providers` forgets. A file
-    /// without `required_providers` leaves them to another one.
+    /// Providers that resources need and no file of the unit requires: each is said once, at its
+    /// first use.
     pub(super) fn implied_providers(&mut self, body: &Body) {
-        let declares = |block: &Block| block.body.block("required_providers").is_some();
-        if !body.blocks("terraform").any(declares) {
-            return;
-        }
-        let module = &self.evaluator.module;
+        let module = std::sync::Arc::clone(&self.evaluator.module);
         let mut known: BTreeSet<String> = BTreeSet::from(["terraform".to_owned()]);
         known.extend(module.blocks("provider").map(|(_, block)| block.label(0).to_owned()));
         for (_, terraform) in module.blocks("terraform") {
@@ -106,12 +103,25 @@ impl Configuration<'_, '_> {
                 known.extend(providers.body.attributes.iter().map(|a| a.name.clone()));
             }
         }
-        for block in
-            body.blocks.iter().filter(|b| ["resource", "data"].contains(&b.keyword.as_str()))
-        {
-            let name = block.label(0).split('_').next().unwrap_or_default().to_owned();
-            if block.body.get("provider").is_none() && known.insert(name.clone()) {
-                self.provider(&name, None, &block.label_range(0), None);
+        let elsewhere = |name: &str| {
+            let first = module.used_providers.get(name);
+            first.is_some_and(|first| *first != self.evaluator.file)
+        };
+        let kinds = ["resource", "data", "ephemeral"];
+        let mut found = Vec::new();
+        for block in body.blocks.iter().filter(|block| kinds.contains(&block.keyword.as_str())) {
+            let own = block.body.get("provider").and_then(root_name);
+            let name = own.unwrap_or_else(|| provider_of(block.label(0)).to_owned());
+            if !name.is_empty() && known.insert(name.clone()) && !elsewhere(&name) {
+                found.push((name, block.label_range(0)));
+            }
+        }
+        for (name, range) in found {
+            let before = self.audit.inputs().len();
+            self.provider(&name, None, &range, None);
+            for input in self.audit.inputs_since_mut(before) {
+                let rest = input.note.take().map(|note| format!("; {note}")).unwrap_or_default();
+                input.note = Some(format!("not in required_providers{rest}"));
             }
         }
     }
@@ -177,6 +187,15 @@ impl Configuration<'_, '_> {
     }
 }
 
+/// The first name of a reference: `aws` of `aws.east` and of `"aws.east"`.
+fn root_name(expr: &Expr) -> Option<String> {
+    match &expr.kind {
+        Kind::Variable(name) => Some(name.clone()),
+        Kind::Access(base, _) => root_name(base),
+        _ => expr.literal().map(|text| text.split('.').next().unwrap_or_default().to_owned()),
+    }
+}
+
 /// What the lock file says about a provider.
 fn locked(text: &str, address: &str) -> Option<Locked> {
     let (body, _) = parse::body(text, |word| word == "provider");
@@ -192,7 +211,7 @@ fn locked(text: &str, address: &str) -> Option<Locked> {
 
 #[cfg(test)]
 mod tests {
-    use crate::pins::packer::tests::inputs;
+    use crate::pins::packer::tests::all_inputs as inputs;
 
     fn check(text: &str, others: &[(&str, &str)], expected: &[&str]) {
         assert_eq!(inputs("m/main.tf", text, others), expected, "{text}");
@@ -220,6 +239,18 @@ mod tests {
              \"x\" {\n}\n",
             &[],
             &["terraform@1.5.0:exact|1.5.0", "aws@5.1.0:exact|5.1.0", "tls@:none|tls_private_key"],
+        );
+        check(
+            "resource \"random_string\" \"x\" {\n}\ndata \"google_x\" \"x\" {\n provider = \
+             google-beta\n}\nresource \"random_pet\" \"x\" {\n}\ndata \"terraform_remote_state\" \
+             \"x\" {\n}\n",
+            &[("m/z.tf", "resource \"random_pet\" \"y\" {\n}\n")],
+            &["random@:none|random_string", "google-beta@:none|google_x"],
+        );
+        check(
+            "resource \"random_pet\" \"x\" {\n}\n",
+            &[("m/a.tf", "resource \"random_pet\" \"y\" {\n}\n")],
+            &[],
         );
         let other = ("m/versions.tf", "terraform {\n required_version = \"1.5.0\"\n}\n");
         check("terraform {\n}\n", &[other], &[]);
