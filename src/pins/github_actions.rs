@@ -32,6 +32,23 @@ pub const CARRIER: Carrier = Carrier {
     read,
 };
 
+/// Actions that install the newest release of their tool unless an input says which, as their
+/// `action.yml` tells.
+const NEWEST_UNLESS_TOLD: &[(&str, &str)] = &[
+    ("1password/load-secrets-action", "version"),
+    ("aquasecurity/setup-trivy", "version"),
+    ("astral-sh/setup-uv", "version"),
+    ("azure/setup-helm", "version"),
+    ("azure/setup-kubectl", "version"),
+    ("extractions/setup-just", "just-version"),
+    ("golangci/golangci-lint-action", "version"),
+    ("hashicorp/setup-packer", "version"),
+    ("hashicorp/setup-terraform", "terraform_version"),
+    ("opentofu/setup-opentofu", "tofu_version"),
+    ("oven-sh/setup-bun", "bun-version"),
+    ("terraform-linters/setup-tflint", "tflint_version"),
+];
+
 /// A workflow that lies elsewhere (a template for other repositories, an example): it has both
 /// `on` and `jobs` at its top, which nothing else in YAML has.
 fn looks_like_workflow(head: &[u8]) -> bool {
@@ -80,11 +97,11 @@ impl Job<'_, '_> {
         self.uses(job);
         self.runner(job);
         if let Some(container) = job.get("container") {
-            self.image(container.get("image").unwrap_or(container));
+            self.job_image(container.get("image").unwrap_or(container), job);
         }
         for (_, service) in job.get("services").map(Node::pairs).unwrap_or_default() {
             if let Some(image) = service.get("image") {
-                self.image(image);
+                self.job_image(image, job);
             }
         }
         let runner = job.get("runs-on").and_then(Node::text).unwrap_or_default();
@@ -140,6 +157,31 @@ impl Job<'_, '_> {
         shell::image(&Expanded::plain(fragment.clone()), &mut self.environment, self.audit);
     }
 
+    /// An image of a job: one that its matrix names is every image that stands there.
+    fn job_image(&mut self, node: &Node, job: &Node) {
+        let bytes = self.audit.file().bytes.get(node.range()).unwrap_or_default();
+        let text = String::from_utf8_lossy(bytes);
+        let name = text.trim_matches(['"', '\'', ' ']).strip_prefix("${{");
+        let name = name.and_then(|rest| rest.strip_suffix("}}")).map(str::trim);
+        let path: Option<Vec<&str>> =
+            name.and_then(|name| name.strip_prefix("matrix.")).map(|name| name.split('.').collect());
+        let matrix = job.get("strategy").and_then(|strategy| strategy.get("matrix"));
+        let mut values = Vec::new();
+        if let (Some([axis, rest @ ..]), Some(matrix)) = (path.as_deref(), matrix) {
+            let own = matrix.get(axis).map(Node::items).unwrap_or_default();
+            let included = matrix.get("include").map(Node::items).unwrap_or_default();
+            let all = own.iter().chain(included.iter().filter_map(|entry| entry.get(axis)));
+            let inner = |value| rest.iter().try_fold(value, |value: &Node, key| value.get(key));
+            values.extend(all.filter_map(inner).filter(|value| value.text().is_some()).cloned());
+        }
+        if values.is_empty() {
+            return self.image(node);
+        }
+        for value in values {
+            self.image(&value);
+        }
+    }
+
     /// An action, a reusable workflow or an image; what stands in this repository is no input.
     fn uses(&mut self, step: &Node) {
         let Some(node) = step.get("uses") else { return };
@@ -164,16 +206,27 @@ impl Job<'_, '_> {
             input = input.noting("an abbreviated hash is no promise");
         }
         self.audit.push(input);
-        let tool = name.split('/').nth(1).and_then(|name| name.strip_prefix("setup-"));
-        if let Some(tool) = tool {
-            self.versions(tool, step.get("with"));
+        let action = name.split('/').nth(1).unwrap_or_default();
+        let tool = action.strip_prefix("setup-");
+        let with = step.get("with");
+        self.versions(tool.unwrap_or(action), with, tool.is_some());
+        let asked = |input: &str| with.is_some_and(|with| with.get(input).is_some());
+        let newest = NEWEST_UNLESS_TOLD.iter().find(|(known, _)| name == *known);
+        if let Some((_, input)) = newest.filter(|(_, input)| !asked(input)) {
+            let place = self.audit.place(node.range());
+            let tool = tool.unwrap_or(action);
+            let input = format!("without `{input}` the newest is installed");
+            self.audit.push(Input::new(Ecosystem::Tool, tool, Strength::None, place).noting(input));
         }
     }
 
-    /// `python-version`, `version` … of an action that installs a tool.
-    fn versions(&mut self, tool: &str, with: Option<&Node>) {
+    /// `python-version`, `version` … of an action that installs a tool; of any other action only
+    /// one that says itself that it moves.
+    fn versions(&mut self, tool: &str, with: Option<&Node>, installs: bool) {
         for (key, value) in with.map(Node::pairs).unwrap_or_default() {
             let named = key.text().is_some_and(|key| key == "version" || key.ends_with("version"));
+            let moves = || value.text().is_some_and(|text| ["latest", "*"].contains(&text.trim()));
+            let named = named && (installs || moves());
             let Some(fragment) = value.fragment().filter(|_| named) else { continue };
             let mut at = 0_usize;
             for line in fragment.text().split_inclusive('\n') {
@@ -325,6 +378,28 @@ mod tests {
         check(
             "jobs:\n  a:\n    strategy: {matrix: {os: [ubuntu-22.04, windows-latest]}}\n    runs-on: ${{ matrix.os }}\n    steps:\n    - run: choco install git\n      shell: pwsh\n",
             &["machine-image windows-latest floating @windows-latest", "choco git none @git"],
+        );
+        check(
+            "jobs:\n  a:\n    strategy:\n      matrix:\n        image: [debian:12, '']\n        include:\n          - {image: alpine, x: 1}\n        os: [\n          {c: {i: 'a@b'}},\n        ]\n    container: ${{ matrix.image }}\n    services:\n      a: {image: '${{ matrix.os.c.i }}'}\n      b: {image: '${{ matrix.gone }}'}\n",
+            &[
+                "container-image debian floating @debian:12",
+                "container-image alpine none @alpine",
+                "container-image a unknown @a@b",
+                "container-image ${{ matrix.gone }} unknown @${{ matrix.gone }}",
+            ],
+        );
+        check(
+            &format!(
+                "jobs:\n  a:\n    steps:\n    - uses: extractions/setup-just@{hash}\n    - uses: a/b@{hash}\n      with: {{x-version: latest, version: 1.2}}\n    - uses: extractions/setup-just@{hash}\n      with: {{just-version: 1.2.3}}\n"
+            ),
+            &[
+                &format!("github-action extractions/setup-just content @extractions/setup-just@{hash}"),
+                &format!("tool just none @extractions/setup-just@{hash}"),
+                &format!("github-action a/b content @a/b@{hash}"),
+                "tool b none @latest",
+                &format!("github-action extractions/setup-just content @extractions/setup-just@{hash}"),
+                "tool just exact @1.2.3",
+            ],
         );
         check(
             "runs:\n  using: composite\n  steps:\n  - uses: docker://alpine:edge\n  - run: apt-get install curl\n    shell: bash\n",

@@ -9,6 +9,7 @@
 //! that does not parse is a fault at its place; what came before it is kept, and reading goes on
 //! at the next `---`.
 
+mod indent;
 mod scalar;
 mod template;
 
@@ -213,6 +214,19 @@ impl Stream {
 pub fn parse(source: &Fragment) -> Stream {
     let masked = template::mask(source);
     let source = masked.as_ref().unwrap_or(source);
+    let stream = read(source);
+    if stream.faults.iter().any(|(_, reason)| reason.contains("invalid indentation"))
+        && let Some(indented) = indent::continuations(source)
+    {
+        let again = read(&indented);
+        if again.faults.len() < stream.faults.len() {
+            return again;
+        }
+    }
+    stream
+}
+
+fn read(source: &Fragment) -> Stream {
     let text = source.text();
     let mut reader = Reader { source, text, stream: Stream::default(), nodes: 0, expansion: 0 };
     let mut at = if text.starts_with('\u{feff}') { 3 } else { 0 };
