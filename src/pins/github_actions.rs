@@ -163,8 +163,9 @@ impl Job<'_, '_> {
         let text = String::from_utf8_lossy(bytes);
         let name = text.trim_matches(['"', '\'', ' ']).strip_prefix("${{");
         let name = name.and_then(|rest| rest.strip_suffix("}}")).map(str::trim);
-        let path: Option<Vec<&str>> =
-            name.and_then(|name| name.strip_prefix("matrix.")).map(|name| name.split('.').collect());
+        let path: Option<Vec<&str>> = name
+            .and_then(|name| name.strip_prefix("matrix."))
+            .map(|name| name.split('.').collect());
         let matrix = job.get("strategy").and_then(|strategy| strategy.get("matrix"));
         let mut values = Vec::new();
         if let (Some([axis, rest @ ..]), Some(matrix)) = (path.as_deref(), matrix) {
@@ -393,11 +394,15 @@ mod tests {
                 "jobs:\n  a:\n    steps:\n    - uses: extractions/setup-just@{hash}\n    - uses: a/b@{hash}\n      with: {{x-version: latest, version: 1.2}}\n    - uses: extractions/setup-just@{hash}\n      with: {{just-version: 1.2.3}}\n"
             ),
             &[
-                &format!("github-action extractions/setup-just content @extractions/setup-just@{hash}"),
+                &format!(
+                    "github-action extractions/setup-just content @extractions/setup-just@{hash}"
+                ),
                 &format!("tool just none @extractions/setup-just@{hash}"),
                 &format!("github-action a/b content @a/b@{hash}"),
                 "tool b none @latest",
-                &format!("github-action extractions/setup-just content @extractions/setup-just@{hash}"),
+                &format!(
+                    "github-action extractions/setup-just content @extractions/setup-just@{hash}"
+                ),
                 "tool just exact @1.2.3",
             ],
         );

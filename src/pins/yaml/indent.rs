@@ -17,7 +17,8 @@
 use crate::pins::span::{Fragment, FragmentBuilder};
 
 /// Deeper than anything that is read.
-const INDENT: &str = "                                                                                ";
+const INDENT: &str =
+    "                                                                                ";
 
 /// More lines are not put right: with their blanks they would need much memory.
 const MAX_LINES: usize = 20_000;
