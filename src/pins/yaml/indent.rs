@@ -66,7 +66,7 @@ impl Scanner<'_> {
         }
     }
 
-    fn to_line_end(&mut self) {
+    fn skip_line(&mut self) {
         while self.byte().is_some_and(|byte| byte != b'\n') {
             self.next();
         }
@@ -77,7 +77,7 @@ impl Scanner<'_> {
             let start = self.at;
             self.blanks();
             self.value(self.at.saturating_sub(start));
-            self.to_line_end();
+            self.skip_line();
             self.next();
         }
     }
@@ -176,7 +176,7 @@ impl Scanner<'_> {
                 b'[' | b'{' => depth = depth.saturating_add(1),
                 b']' | b'}' => depth = depth.saturating_sub(1),
                 b'#' if self.behind_blank() => {
-                    self.to_line_end();
+                    self.skip_line();
                     continue;
                 }
                 b'\n' => {
@@ -197,14 +197,14 @@ impl Scanner<'_> {
 
     /// A block scalar: lines that are indented deeper, and blank ones.
     fn block(&mut self, indent: usize) {
-        self.to_line_end();
+        self.skip_line();
         while self.byte() == Some(b'\n') {
             let rest = self.text.get(self.at.saturating_add(1)..).unwrap_or_default();
             let line = rest.split('\n').next().unwrap_or_default();
             let own = line.len().saturating_sub(line.trim_start_matches(' ').len());
             if line.trim().is_empty() && !rest.is_empty() || own > indent {
                 self.next();
-                self.to_line_end();
+                self.skip_line();
             } else {
                 return;
             }
