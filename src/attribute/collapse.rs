@@ -22,7 +22,7 @@ pub struct Collapsed {
 /// Folds what can be verified. Both sides have their packages and facts loaded where they differ.
 #[must_use]
 pub fn collapse(changes: Vec<Change>, before: &Side<'_>, after: &Side<'_>) -> Collapsed {
-    let packages = Packages::new(&changes);
+    let packages = Packages::new(&changes, before, after);
     let mut work = Work {
         before: Half::new(before),
         after: Half::new(after),
@@ -78,6 +78,7 @@ impl Work<'_> {
             package: case.package,
             causes: Vec::new(),
             rule: None,
+            direction: None,
             note: case.note,
         }
     }
@@ -131,7 +132,7 @@ impl Work<'_> {
                 }
             } else {
                 let earlier = old.iter().find(|(owner, _)| owner == key).map(|(_, one)| one);
-                self.unchanged_owner(key, &verdict, entry, before, (earlier, expectation))
+                self.unchanged_owner(key, &verdict, entry, before, earlier)
             };
             let better = |known: &Case| !known.explained && case.explained;
             if best.as_ref().is_none_or(better) {
@@ -148,13 +149,8 @@ impl Work<'_> {
         verdict: &Verdict,
         entry: &Entry,
         before: Option<&Entry>,
-        (earlier, now): (Option<&Expectation>, &Expectation),
+        earlier: Option<&Expectation>,
     ) -> Case {
-        if let (Some(earlier), Verdict::Matches) = (earlier, verdict)
-            && earlier.digest != now.digest
-        {
-            return Case::drift(key, "reinstalled: the same version ships other bytes");
-        }
         let was = before.zip(earlier).map(|(old, one)| bytes(old, one, self.sources.0));
         let was_dirty = matches!(was, Some(Verdict::Differs(_)));
         let is_directory = matches!(entry.content, Content::Directory(_));

@@ -13,6 +13,7 @@ mod collapse;
 mod cursor;
 mod generated;
 mod packages;
+mod replaced;
 mod shipped;
 mod verify;
 mod whole;

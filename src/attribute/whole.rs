@@ -126,11 +126,11 @@ pub(super) fn tell_packages(judged: &mut [JudgedChange], packages: &Packages) {
     }
     for one in judged.iter_mut() {
         let Subject::Package(key) = &one.change.subject else { continue };
-        let Some(step) = packages.step(key) else { continue };
+        one.direction = packages.step(key);
+        let Some(step) = packages.told(key) else { continue };
         let (explained, all) = counts.get(key).copied().unwrap_or_default();
-        let step = step.as_str();
         one.note = Some(match all.saturating_sub(explained) {
-            0 if all == 0 => step.to_owned(),
+            0 if all == 0 => step,
             0 => format!("{step}, all {all} of its changed paths verified"),
             1 => format!("{step}, 1 of {all} of its changed paths does not match"),
             rest => format!("{step}, {rest} of {all} of its changed paths do not match"),

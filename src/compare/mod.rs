@@ -13,6 +13,7 @@ mod attributes;
 #[cfg(test)]
 mod oracle;
 mod records;
+mod shipped;
 mod tree;
 
 pub use crate::model::Side;
@@ -47,6 +48,7 @@ pub fn compare(before: &Side<'_>, after: &Side<'_>) -> Result<Comparison, Fault>
     if old.header.sections.packages != new.header.sections.packages {
         records::packages(&old.records, &new.records, &mut comparison);
     }
+    shipped::contents(before, after, &mut comparison);
     if old.header.sections.facts != new.header.sections.facts {
         let lost = not_carried(&old.header, &new.header);
         records::facts(&old.records, &new.records, &lost, &mut comparison);

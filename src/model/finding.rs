@@ -1,6 +1,6 @@
 //! Judged changes: what reports are made of.
 
-use super::{Cause, Change, Gap, ManifestId, Omission, PackageKey, Subject, Timestamp};
+use super::{Cause, Change, Direction, Gap, ManifestId, Omission, PackageKey, Subject, Timestamp};
 use std::fmt;
 
 /// How much a finding matters; ordered from `Info` up.
@@ -82,6 +82,8 @@ pub struct JudgedChange {
     pub causes: Vec<Cause>,
     /// The policy entry that decided, where one did.
     pub rule: Option<String>,
+    /// Of packages: what happened to it.
+    pub direction: Option<Direction>,
     /// A remark on the case in a few words (`matches what nginx 1.22.1-9 ships`, `derived,
     /// consistent`, `not what its package ships`).
     pub note: Option<String>,

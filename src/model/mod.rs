@@ -40,7 +40,7 @@ pub use finding::{
     Disposition, DriftReport, Finding, JudgedChange, ManifestSummary, Outcome, Severity,
 };
 pub use manifest::{HardLinks, Header, Manifest, Omission, Sections, Side};
-pub use package::{Package, PackageKey};
+pub use package::{Direction, Package, PackageKey};
 pub use path::{Name, TreePath};
 pub use records::{Gap, Records, Stage};
 pub use shipped::{

@@ -34,6 +34,41 @@ impl fmt::Display for PackageKey {
     }
 }
 
+/// What happened to a package between two manifests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// It was not there before.
+    Installed,
+    /// It is not there any more.
+    Removed,
+    /// A newer version, as its manager orders them.
+    Upgraded,
+    /// An older version.
+    Downgraded,
+    /// The same version with other content.
+    Reinstalled,
+    /// Another package does its work, or another version of which nobody knows which is the newer.
+    Replaced,
+    /// The same version in another state: unpacked, removed but for its configuration.
+    Reconfigured,
+}
+
+impl Direction {
+    /// In a word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Installed => "installed",
+            Self::Removed => "removed",
+            Self::Upgraded => "upgraded",
+            Self::Downgraded => "downgraded",
+            Self::Reinstalled => "reinstalled",
+            Self::Replaced => "replaced",
+            Self::Reconfigured => "reconfigured",
+        }
+    }
+}
+
 /// One installed package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Package {

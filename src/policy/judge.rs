@@ -294,6 +294,7 @@ mod tests {
             package: None,
             causes: Vec::new(),
             rule: None,
+            direction: None,
             note: None,
         }
     }

@@ -87,6 +87,9 @@ fn package(judged: &JudgedChange) -> String {
     let manager = &key.manager;
     let what = match (change.kind, change.attribute("version")) {
         (ChangeKind::Modified, Some(version)) => sides(version),
+        (ChangeKind::Modified, None) if change.attribute("content").is_some() => {
+            "with other content".to_owned()
+        }
         (ChangeKind::Modified, None) => attributes(change),
         (_, version) => short(version.and_then(|one| one.after.as_ref().or(one.before.as_ref()))),
     };

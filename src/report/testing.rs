@@ -86,6 +86,7 @@ fn judged(
         package: None,
         causes: Vec::new(),
         rule: None,
+        direction: None,
         note: None,
     }
 }
@@ -175,6 +176,7 @@ fn changes() -> Vec<JudgedChange> {
         ),
         JudgedChange {
             rule: Some("identity/machine-id".to_owned()),
+            direction: None,
             ..judged(
                 path("/etc/machine-id"),
                 ChangeKind::Modified,
@@ -234,6 +236,7 @@ fn changes() -> Vec<JudgedChange> {
         ),
         JudgedChange {
             rule: Some("accepted: agent rollout, until 2027-01-01".to_owned()),
+            direction: None,
             ..judged(
                 path("/var/lib/agent"),
                 ChangeKind::Removed,

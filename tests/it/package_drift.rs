@@ -62,8 +62,73 @@ fn an_upgrade_with_three_residues() {
         .iter()
         .map(|one| one["title"].as_str().unwrap())
         .collect();
-    println!("{titles:#?}");
     assert!(titles.iter().any(|title| title.contains("upgraded")), "{titles:?}");
+}
+
+#[test]
+fn every_direction_has_its_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = folder.path().join("before");
+    let after = folder.path().join("after");
+    let tool = |name: &str, version: &str, bytes: &str| {
+        debian::Package::new(name, version).file(&format!("usr/bin/{name}"), bytes, 0o755)
+    };
+    let (debs, newer) = (folder.path().join("1"), folder.path().join("2"));
+    let old = [
+        tool("up", "1", "a\n"),
+        tool("down", "1:1", "a\n"),
+        tool("again", "1", "a\n"),
+        tool("mawk", "1", "a\n"),
+        tool("gone", "1", "a\n"),
+        tool("same", "1", "a\n"),
+    ];
+    debian::empty_root(&before);
+    if !debian::install(&debs, &before, &old.each_ref()) {
+        return;
+    }
+    run(Command::new("cp").arg("-a").arg(&before).arg(&after), 0);
+    let new = [
+        tool("up", "1+b1", "b\n"),
+        tool("down", "2", "b\n"),
+        tool("again", "1", "b\n"),
+        tool("gawk", "5", "b\n").field("Provides: awk, mawk (= 1)"),
+        tool("new", "1", "a\n"),
+    ];
+    assert!(debian::install(&newer, &after, &new.each_ref()));
+    let root = format!("--root={}", after.display());
+    run(Command::new("dpkg").args([&root, "--force-all", "--purge", "mawk", "gone"]), 0);
+    let report = compare(folder.path(), &before, &after);
+    let changes = report["changes"].as_array().unwrap().iter();
+    let directions: Vec<String> = changes
+        .clone()
+        .filter(|one| one["subject"]["type"] == "package")
+        .map(|one| {
+            let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+            let note = text(&one["note"]);
+            let told = note.split(", all").next().unwrap().to_owned();
+            format!("{}: {}, {told}", text(&one["subject"]["name"]), text(&one["direction"]))
+        })
+        .collect();
+    assert_eq!(
+        directions,
+        [
+            "again: reinstalled, reinstalled",
+            "down: downgraded, downgraded",
+            "gawk: installed, installed in place of mawk:all",
+            "gone: removed, removed",
+            "mawk: replaced, replaced by gawk:all",
+            "new: installed, installed",
+            "up: upgraded, upgraded",
+        ]
+    );
+    let drift = |one: &&serde_json::Value| one["disposition"] == "drift";
+    assert_eq!(changes.filter(drift).count(), directions.len());
+    let title = |word: &str| {
+        let mut titles = report["findings"].as_array().unwrap().iter();
+        titles.any(|one| one["title"].as_str().unwrap().starts_with(word))
+    };
+    assert!(title("package reinstalled: again:all with other content (dpkg), all "));
+    assert!(title("package replaced by gawk:all: mawk:all 1 (dpkg), all "));
 }
 
 fn compare(folder: &Path, before: &Path, after: &Path) -> serde_json::Value {

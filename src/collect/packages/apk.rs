@@ -28,7 +28,7 @@ use std::sync::Arc;
 /// Reads the apk database.
 pub static COLLECTOR: Collector = Collector {
     name: "apk",
-    version: 1,
+    version: 2,
     summary: "Alpine packages, their files, digests, owners and modes",
     wanted: &[],
     collect,
@@ -232,6 +232,7 @@ fn package(
         (b'U', "homepage"),
         (b'D', "depends"),
         (b'p', "provides"),
+        (b'r', "replaces"),
         (b'c', "commit"),
         (b't', "built-at"),
         (b'f', "error"),

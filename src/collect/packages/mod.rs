@@ -31,6 +31,7 @@ pub mod portage;
 pub mod purl;
 pub mod python;
 pub mod r;
+pub mod relations;
 pub mod rpm;
 pub mod snap;
 pub mod version;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// Reads the opkg database.
 pub static COLLECTOR: Collector = Collector {
     name: "opkg",
-    version: 1,
+    version: 2,
     summary: "packages of OpenWrt and Yocto systems, their files and configuration files",
     wanted: &[],
     collect,
@@ -71,7 +71,12 @@ fn package(stanza: &Stanza<'_>, evidence: &TreePath) -> Option<Package> {
     package.state = if is_held { format!("hold {state}") } else { state.to_owned() };
     let seconds = stanza.get("Installed-Time").map(text).and_then(|text| text.parse().ok());
     package.installed_at = seconds.map(Timestamp::from_seconds);
-    for (field, word) in [("Depends", "depends"), ("Provides", "provides"), ("Source", "source")] {
+    for (field, word) in [
+        ("Depends", "depends"),
+        ("Provides", "provides"),
+        ("Replaces", "replaces"),
+        ("Source", "source"),
+    ] {
         if let Some(value) = stanza.get(field) {
             package.details.insert(word.to_owned(), folded(value));
         }

@@ -131,6 +131,8 @@ struct Change<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    direction: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'a str>,
 }
 
@@ -144,6 +146,7 @@ impl<'a> From<&'a model::JudgedChange> for Change<'a> {
             package: judged.package.as_ref().map(Into::into),
             causes: judged.causes.iter().map(Into::into).collect(),
             rule: judged.rule.as_deref(),
+            direction: judged.direction.map(model::Direction::as_str),
             note: judged.note.as_deref(),
         }
     }

@@ -7,7 +7,7 @@
 pub(in crate::report) mod cyclonedx;
 pub(in crate::report) mod spdx;
 
-use crate::collect::packages::python::metadata::normalized;
+use crate::collect::packages::relations::choices;
 use crate::model::{Fact, Manifest, ManifestId, Package};
 use std::collections::{BTreeSet, HashMap};
 
@@ -87,7 +87,7 @@ impl<'a> Names<'a> {
         for (index, listed) in packages.iter().enumerate() {
             let package = listed.package;
             let provides = package.details.get("provides").map_or("", String::as_str);
-            for name in words(&package.key.manager, provides).flatten() {
+            for name in choices(&package.key.manager, provides).flatten() {
                 by_name.entry((package.key.manager.as_str(), name)).or_default().push(index);
             }
         }
@@ -100,7 +100,7 @@ impl<'a> Names<'a> {
         let package = listed.package;
         let manager = package.key.manager.as_str();
         let fields = ["pre-depends", "depends"].map(|word| package.details.get(word));
-        let choices = fields.into_iter().flatten().flat_map(|field| words(manager, field));
+        let choices = fields.into_iter().flatten().flat_map(|field| choices(manager, field));
         let find = |name: &String| match manager {
             "npm" => self.required(package, name),
             _ => self.installed(package, name),
@@ -137,32 +137,6 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The names in a list of dependencies, each with its alternatives in order, versions left out.
-fn words(manager: &str, list: &str) -> impl Iterator<Item = Vec<String>> {
-    let by_space = matches!(manager, "apk" | "portage");
-    let is_python = manager == "pypi";
-    let has_architectures = matches!(manager, "dpkg" | "opkg" | "rpm");
-    let parts = list.split(move |c: char| if by_space { c == ' ' } else { c == ',' });
-    let parts = parts.map(str::trim).filter(|part| !part.is_empty());
-    // What is needed only for an extra may well not be there, and nobody recorded who asked.
-    let parts = parts.filter(move |part| !(is_python && part.contains("extra ==")));
-    let choices = parts.map(move |part| {
-        let name = |choice: &str| {
-            let ends = |c: char| " (<>=~!;[".contains(c);
-            let bare = choice.trim().split(ends).next().unwrap_or_default();
-            match bare.split_once(':') {
-                _ if is_python => normalized(bare),
-                // `python3:any`; of apk `so:libc.so` is a name, of Maven `org.slf4j:slf4j-api`.
-                Some((name, _)) if has_architectures => name.to_owned(),
-                _ => bare.to_owned(),
-            }
-        };
-        part.split('|').map(name).filter(|name| !name.is_empty()).collect()
-    });
-    // `(~> 2.0, >= 2.2)` of a gem leaves a part that is no name.
-    choices.filter(|choices: &Vec<String>| !choices.is_empty())
-}
-
 /// A UUID of version 8 (RFC 9562) out of the manifest's id.
 fn uuid(id: &ManifestId) -> String {
     let hex = id.to_string();
@@ -173,21 +147,6 @@ fn uuid(id: &ManifestId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dependencies_are_names() {
-        let check = |manager: &str, list: &str, expected: &[&[&str]]| {
-            let seen: Vec<Vec<String>> = words(manager, list).collect();
-            assert_eq!(seen, expected, "{list}");
-        };
-        check("dpkg", "a (>= 1), b | c [x], d:any", &[&["a"], &["b", "c"], &["d"]]);
-        check("pypi", "Foo_Bar>1, baz[x] (<2), q; extra == 'y'", &[&["foo-bar"], &["baz"]]);
-        check("npm", "@s/c ^1, d *", &[&["@s/c"], &["d"]]);
-        check("apk", "so:libc.so.1 busybox>=1", &[&["so:libc.so.1"], &["busybox"]]);
-        check("gem", "rack (~> 2.0, >= 2.2), rake", &[&["rack"], &["rake"]]);
-        check("maven", "g:a 1", &[&["g:a"]]);
-        check("dpkg", "", &[]);
-    }
 
     #[test]
     fn ids_are_uuids_of_the_manifest() {

@@ -9,6 +9,7 @@ use std::process::Command;
 pub(crate) struct Package {
     name: String,
     version: String,
+    fields: String,
     files: Vec<(String, String, u32)>,
     links: Vec<(String, String)>,
     configuration: String,
@@ -19,10 +20,18 @@ impl Package {
         Self {
             name: name.to_owned(),
             version: version.to_owned(),
+            fields: String::new(),
             files: Vec::new(),
             links: Vec::new(),
             configuration: String::new(),
         }
+    }
+
+    /// Another line of its control file.
+    pub(crate) fn field(mut self, line: &str) -> Self {
+        self.fields.push_str(line);
+        self.fields.push('\n');
+        self
     }
 
     pub(crate) fn file(mut self, path: &str, bytes: &str, mode: u32) -> Self {
@@ -44,7 +53,7 @@ impl Package {
 
     /// Lays out what `dpkg-deb` packs, with the list of MD5 digests that debhelper writes.
     fn lay_out(&self, folder: &Path) {
-        let Self { name, version, .. } = self;
+        let Self { name, version, fields, .. } = self;
         let mut digests = String::new();
         for (path, bytes, mode) in &self.files {
             put(folder, path, bytes, *mode);
@@ -58,7 +67,7 @@ impl Package {
             symlink(target, path).unwrap();
         }
         let control = format!(
-            "Package: {name}\nVersion: {version}\nArchitecture: all\n\
+            "Package: {name}\nVersion: {version}\nArchitecture: all\n{fields}\
              Maintainer: A <a@b.example>\nDescription: x\n"
         );
         put(folder, "DEBIAN/control", &control, 0o644);

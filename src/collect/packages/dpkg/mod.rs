@@ -26,7 +26,7 @@ use std::sync::Arc;
 /// Reads `/var/lib/dpkg`.
 pub static COLLECTOR: Collector = Collector {
     name: "dpkg",
-    version: 1,
+    version: 2,
     summary: "Debian packages, their files, digests, configuration files and diversions",
     wanted: &[],
     collect,

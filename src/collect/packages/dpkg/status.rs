@@ -106,6 +106,7 @@ const DETAILS: &[(&str, &str)] = &[
     ("Pre-Depends", "pre-depends"),
     ("Depends", "depends"),
     ("Provides", "provides"),
+    ("Replaces", "replaces"),
     ("Section", "section"),
     ("Priority", "priority"),
     ("Essential", "essential"),

@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// Reads the pacman database.
 pub static COLLECTOR: Collector = Collector {
     name: "pacman",
-    version: 1,
+    version: 2,
     summary: "Arch packages, their files, digests, owners and modes",
     wanted: &[],
     collect,
@@ -105,6 +105,7 @@ fn package(desc: &Sections<'_>, system: &OsRelease, evidence: &TreePath) -> Resu
         ("LICENSE", "licence"),
         ("DEPENDS", "depends"),
         ("PROVIDES", "provides"),
+        ("REPLACES", "replaces"),
         ("BUILDDATE", "built-at"),
         ("VALIDATION", "signature"),
     ] {

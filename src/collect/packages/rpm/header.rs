@@ -43,6 +43,7 @@ pub mod tag {
     pub const REQUIRE_FLAGS: u32 = 1048;
     pub const REQUIRE_NAME: u32 = 1049;
     pub const REQUIRE_VERSION: u32 = 1050;
+    pub const OBSOLETE_NAME: u32 = 1090;
     pub const DIR_INDEXES: u32 = 1116;
     pub const BASE_NAMES: u32 = 1117;
     pub const DIR_NAMES: u32 = 1118;

@@ -139,6 +139,8 @@ fn details(header: &Header<'_>, is_key: bool) -> BTreeMap<String, String> {
     let signer = |tag| header.bytes(tag).and_then(openpgp::signer);
     add("signature", signatures.into_iter().find_map(signer));
     add("depends", Some(requires(header)));
+    let names: Vec<String> = header.strings(tag::OBSOLETE_NAME).into_iter().map(text).collect();
+    add("replaces", Some(names.join(", ")));
     details
 }
 
