@@ -1,7 +1,7 @@
 //! Which packages changed their files between the two sides, and in which direction.
 
-use crate::collect::packages::version;
 use super::replaced;
+use crate::collect::packages::version;
 use crate::model::{
     Attribute, AttributeValue, Change, ChangeKind, Direction, PackageKey, Side, Subject,
 };

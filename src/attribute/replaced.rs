@@ -36,14 +36,14 @@ pub(super) fn partners(
     };
     for package in after.manifest.records.packages.iter().filter(|one| come.contains(&one.key)) {
         let names = stands_for(package);
-        let same = |old: &&&PackageKey| {
-            old.manager == package.key.manager && names.contains(&old.name)
-        };
+        let same =
+            |old: &&&PackageKey| old.manager == package.key.manager && names.contains(&old.name);
         if let Some(old) = gone.iter().find(same) {
             pair(old, &package.key);
         }
     }
-    let mut moved = Moved { gone: &gone, come: &come, owned: BTreeMap::new(), taken: BTreeMap::new() };
+    let mut moved =
+        Moved { gone: &gone, come: &come, owned: BTreeMap::new(), taken: BTreeMap::new() };
     // What cannot be fetched is told where the paths are looked up.
     let (old, new) = (before.manifest.header.shipped, after.manifest.header.shipped);
     let _ = old.map(|old| moved.walk(before.source, old, after.source, new));
@@ -89,16 +89,17 @@ impl Moved<'_> {
             for entry in &old.entries {
                 let now = new.as_ref().and_then(|tree| tree.get(entry.name.as_bytes()));
                 let is_file = |one: &Expectation| one.kind != Some(FileKind::Directory);
-                let owners = entry.claims.iter().filter(|(key, one)| {
-                    self.gone.contains(key) && is_file(one)
-                });
+                let owners = entry
+                    .claims
+                    .iter()
+                    .filter(|(key, one)| self.gone.contains(key) && is_file(one));
                 for (key, _) in owners {
                     let count = self.owned.entry(key.clone()).or_default();
                     *count = count.saturating_add(1);
                     let claims = now.map_or(&[][..], |now| &now.claims);
-                    let taker = claims.iter().find(|(new, _)| {
-                        self.come.contains(new) && new.manager == key.manager
-                    });
+                    let taker = claims
+                        .iter()
+                        .find(|(new, _)| self.come.contains(new) && new.manager == key.manager);
                     if let Some((taker, _)) = taker {
                         let pair = (key.clone(), taker.clone());
                         let count = self.taken.entry(pair).or_default();

@@ -84,9 +84,8 @@ fn differing<'a>(
 
 /// Of a package that is another version, or only on one side, other files are no news.
 fn add(subject: Subject, lines: &Lines, out: &mut Comparison) {
-    let digest = |lines: &str| {
-        Some(AttributeValue::Digest(Some(ContentDigest::of(lines.as_bytes()))))
-    };
+    let digest =
+        |lines: &str| Some(AttributeValue::Digest(Some(ContentDigest::of(lines.as_bytes()))));
     let attribute = Attribute {
         name: "content".to_owned(),
         before: digest(&lines.before),
