@@ -41,11 +41,10 @@ impl BlockDevice for Input {
             return Err(Fault::damaged(format!("beyond the end: {offset}")));
         }
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        buffer.fill(0);
         let rest = self.0.get(start..).unwrap_or_default();
-        for (to, from) in buffer.iter_mut().zip(rest) {
-            *to = *from;
-        }
+        let (there, behind) = buffer.split_at_mut(rest.len().min(buffer.len()));
+        there.copy_from_slice(&rest[..there.len()]);
+        behind.fill(0);
         Ok(())
     }
 }

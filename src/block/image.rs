@@ -28,8 +28,10 @@ pub struct Image {
     pub format: ImageFormat,
     /// The internal snapshots that it has.
     pub snapshots: Vec<Snapshot>,
-    /// What a person should know of it: dirty or corrupt marks and the like.
+    /// What a person should know of it: that it was not closed, and the like.
     pub notes: Vec<String>,
+    /// Why what it holds may be wrong.
+    pub faults: Vec<Fault>,
 }
 
 /// Opens a disk image, or a block device, with all files that it names.
@@ -58,8 +60,13 @@ pub(super) fn open_layer(
             path.display()
         )));
     }
-    let mut image =
-        Image { device: Arc::new(file), format, snapshots: Vec::new(), notes: Vec::new() };
+    let mut image = Image {
+        device: Arc::new(file),
+        format,
+        snapshots: Vec::new(),
+        notes: Vec::new(),
+        faults: Vec::new(),
+    };
     let file = Arc::clone(&image.device);
     let opened = match format {
         ImageFormat::Raw => Ok(file),

@@ -1,5 +1,6 @@
 //! Containers of disks, compared with what qemu-img says of them.
 
+use super::mutations;
 use driftcheck::block::{BlockDevice, Image, OpenOptions, VolumeSource, open_image, volumes};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -347,8 +348,8 @@ fn read_some(device: &dyn BlockDevice) {
 }
 
 #[test]
-fn damaged_images_end() {
-    if !have_qemu() {
+fn mutations_of_containers() {
+    if mutations::are_done_elsewhere("block_oracle::mutations_of_containers") || !have_qemu() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -368,7 +369,8 @@ fn damaged_images_end() {
         let bytes = std::fs::read(folder.path().join("disk.img")).unwrap();
         // Tables and headers are where it hurts: what is not zero, mostly at the start.
         let hot: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).take(6_000).collect();
-        for round in 0..120 {
+        for round in 0..mutations::count(120) {
+            mutations::begin();
             let mut damaged = bytes.clone();
             if round % 8 == 0 {
                 damaged.truncate(usize::try_from(random(&mut state)).unwrap() % bytes.len());

@@ -1,7 +1,8 @@
 //! Damaged and hostile btrfs: whatever the bytes are, reading ends, in bounded memory, without a
 //! panic. Checksums of blocks are made right again, so that damage goes deeper than to them.
 
-use super::hostile::{Bytes, Numbers, Walk, mutate, used_blocks, walk};
+use super::hostile::{Bytes, Walk, used_blocks};
+use super::mutations::{self, Sees};
 use super::oracle::{Image, run};
 use driftcheck::filesystem::Filesystem;
 use driftcheck::filesystem::btrfs::Btrfs;
@@ -53,25 +54,27 @@ fn seal(bytes: &mut [u8], uuid: &[u8]) {
 
 #[test]
 fn mutations_of_btrfs() {
+    if mutations::are_done_elsewhere("btrfs_hostile::mutations_of_btrfs") {
+        return;
+    }
     let folder = TempDir::new().unwrap();
     let Some(original) = image(folder.path()) else { return };
-    let mut whole = Walk::default();
     let filesystem = Btrfs::open(Arc::new(Bytes(original.clone()))).unwrap();
-    walk(&filesystem, &filesystem.root(), 0, &mut whole);
-    assert_eq!(whole, Walk { entries: 127, faults: 0 });
+    assert_eq!(Walk::all(&filesystem).counts(), (127, 0));
     let uuid = original[SUPERBLOCK + 32..][..16].to_vec();
-    let used = used_blocks(&original);
-    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
-    for round in 0..300 {
-        let mut bytes = original.clone();
-        mutate(&mut bytes, &used, &mut numbers);
-        if round % 4 != 0 {
-            seal(&mut bytes, &uuid);
-        }
-        if let Ok(filesystem) = Btrfs::open(Arc::new(Bytes(bytes))) {
-            walk(&filesystem, &filesystem.root(), 0, &mut Walk::default());
-        }
-    }
+    mutations::check(
+        &original,
+        300,
+        Sees::All,
+        |device| Btrfs::open(device),
+        |round, bytes| {
+            let is_sealed = round % 4 != 0;
+            if is_sealed {
+                seal(bytes, &uuid);
+            }
+            is_sealed
+        },
+    );
 }
 
 #[test]

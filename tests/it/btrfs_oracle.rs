@@ -166,12 +166,19 @@ fn subvolumes_are_directories_and_roots() {
     assert!(ours.subvolume(SubvolumeName::Id(9999)).is_err());
 }
 
+/// Whichever subvolume is the default: the root, one that is none, the top level, an older root.
 #[test]
 fn fstab_names_subvolumes_from_the_top_level() {
     if let Some(reason) = cannot() {
         println!("skipped: {reason}");
         return;
     }
+    for default in ["@", "@home", ".", "@older"] {
+        check_system(default);
+    }
+}
+
+fn check_system(default: &str) {
     let folder = TempDir::new().unwrap();
     let image = make_image(folder.path(), 128, &["-L", "sys"]);
     {
@@ -195,7 +202,10 @@ fn fstab_names_subvolumes_from_the_top_level() {
             id("@log").trim()
         );
         fs::write(top.join("@/etc/fstab"), fstab).unwrap();
-        run("btrfs", &["subvolume", "set-default", id("@").trim(), text(top)]).unwrap();
+        let older = [text(&top.join("@")), text(&top.join("@older"))].map(str::to_owned);
+        run("btrfs", &["subvolume", "snapshot", &older[0], &older[1]]).unwrap();
+        fs::write(top.join("@older/name"), "@older").unwrap();
+        run("btrfs", &["subvolume", "set-default", id(default).trim(), text(top)]).unwrap();
     }
     let target = open_disk(&image, &DiskOptions::default()).unwrap();
     assert!(target.gaps.is_empty(), "{:?}", target.gaps);

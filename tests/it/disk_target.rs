@@ -106,6 +106,39 @@ fn a_disk_of_two_systems() {
 }
 
 #[test]
+fn what_is_known_of_the_image_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    if !make_disk(folder.path())
+        || !run(folder.path(), "qemu-img convert -O qcow2 disk.raw disk.qcow2")
+    {
+        println!("skipped: needs sgdisk, mkfs.ext4 and qemu-img");
+        return;
+    }
+    let options = DiskOptions { partition: Some("4".into()), ..DiskOptions::default() };
+    let check = |name: &str, gap: &str, note: &str| {
+        let target = open_disk(&folder.path().join(name), &options).unwrap();
+        let gaps: Vec<&str> = target.gaps.iter().map(|gap| gap.reason.as_str()).collect();
+        assert_eq!(gaps.join("; "), gap);
+        let has = target.omissions.iter().any(|omission| omission.reason.contains(note));
+        assert!(has, "{:?}", target.omissions);
+    };
+    let path = folder.path().join("disk.qcow2");
+    let mut image = fs::read(&path).unwrap();
+    // The bits of a file that was not closed, and of one whose writer found damage.
+    image[79] |= 1 | 2;
+    fs::write(&path, &image).unwrap();
+    let corrupt = "it is marked corrupt by whoever wrote it last";
+    check("disk.qcow2", corrupt, "the image: it was not closed (dirty mark)");
+    assert!(run(folder.path(), "qemu-img create -q -u -f qcow2 -b disk.qcow2 -F qcow2 top 40M"));
+    check("top", &format!("backing file \"disk.qcow2\": {corrupt}"), "\"disk.qcow2\": it was not");
+    let path = folder.path().join("disk.raw");
+    let mut disk = fs::read(&path).unwrap();
+    disk[512 + 16] ^= 1;
+    fs::write(&path, &disk).unwrap();
+    check("disk.raw", "", "the image: ");
+}
+
+#[test]
 fn golden_image_and_its_hosts() {
     let fixtures = std::env::var_os("DRIFTCHECK_FIXTURES").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures"),

@@ -1,9 +1,9 @@
 //! Damaged and hostile ext4: whatever the bytes are, reading ends, in bounded memory, without a
 //! panic, and what could not be read is said.
 
-use super::hostile::{Bytes, Numbers, Walk, mutate, used_blocks, walk};
+use super::hostile::{Bytes, Walk};
+use super::mutations::{self, Sees};
 use super::oracle::run;
-use driftcheck::filesystem::Filesystem;
 use driftcheck::filesystem::ext4::Ext4;
 use std::fs::{self, File};
 use std::path::Path;
@@ -39,19 +39,9 @@ fn image(folder: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
 fn check(arguments: &[&str]) {
     let folder = TempDir::new().unwrap();
     let Some(original) = image(folder.path(), arguments) else { return };
-    let mut whole = Walk::default();
     let filesystem = Ext4::open(Arc::new(Bytes(original.clone()))).unwrap();
-    walk(&filesystem, &filesystem.root(), 0, &mut whole);
-    assert_eq!(whole, Walk { entries: 129, faults: 0 });
-    let used = used_blocks(&original);
-    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
-    for _ in 0..400 {
-        let mut bytes = original.clone();
-        mutate(&mut bytes, &used, &mut numbers);
-        if let Ok(filesystem) = Ext4::open(Arc::new(Bytes(bytes))) {
-            walk(&filesystem, &filesystem.root(), 0, &mut Walk::default());
-        }
-    }
+    assert_eq!(Walk::all(&filesystem).counts(), (129, 0));
+    mutations::check(&original, 400, Sees::Cuts, |device| Ext4::open(device), |_, _| false);
 }
 
 #[test]
@@ -64,22 +54,47 @@ fn a_directory_in_itself_is_not_entered() {
     let file = folder.path().join("image");
     run("debugfs", &["-w", "-R", "ln /a /a/b/again", file.to_str().unwrap()]).unwrap();
     let filesystem = Ext4::open(Arc::new(Bytes(fs::read(file).unwrap()))).unwrap();
-    let mut found = Walk::default();
-    walk(&filesystem, &filesystem.root(), 0, &mut found);
-    assert_eq!(found, Walk { entries: 130, faults: 1 });
+    assert_eq!(Walk::all(&filesystem).counts(), (130, 1));
+}
+
+#[test]
+fn a_root_that_lost_its_names_is_no_empty_tree() {
+    for damage in ["zap_block -f <2> 0", "set_inode_field <2> size 0", "clri <2>"] {
+        let folder = TempDir::new().unwrap();
+        let arguments = ["-t", "ext4", "-b", "1024", "-O", "^metadata_csum,^has_journal"];
+        if image(folder.path(), &arguments).is_none() {
+            return;
+        }
+        let file = folder.path().join("image");
+        run("debugfs", &["-w", "-R", damage, file.to_str().unwrap()]).unwrap();
+        if let Ok(filesystem) = Ext4::open(Arc::new(Bytes(fs::read(&file).unwrap()))) {
+            let found = Walk::all(&filesystem);
+            assert!(found.faults > 0, "{damage}: {found:?}");
+            assert!(found.entries < 129, "{damage}: {found:?}");
+        }
+    }
 }
 
 #[test]
 fn mutations_of_ext4() {
+    if mutations::are_done_elsewhere("ext4_hostile::mutations_of_ext4") {
+        return;
+    }
     check(&["-t", "ext4", "-b", "1024", "-O", "^metadata_csum,^has_journal"]);
 }
 
 #[test]
 fn mutations_of_ext4_with_checksums() {
+    if mutations::are_done_elsewhere("ext4_hostile::mutations_of_ext4_with_checksums") {
+        return;
+    }
     check(&["-t", "ext4", "-b", "2048", "-O", "metadata_csum,inline_data,^has_journal"]);
 }
 
 #[test]
 fn mutations_of_ext2() {
+    if mutations::are_done_elsewhere("ext4_hostile::mutations_of_ext2") {
+        return;
+    }
     check(&["-t", "ext2", "-b", "1024"]);
 }

@@ -1,7 +1,7 @@
 //! Our reader of FAT against the tree that mtools copied into images of mkfs.vfat, and against
 //! mutations of those. Kernels without vfat are common where this runs; mtools needs no root.
 
-use super::hostile::{Bytes, Numbers, Walk, mutate, used_blocks, walk};
+use super::mutations::{self, Sees};
 use super::oracle::{Image, run, text};
 use driftcheck::filesystem::fat::Fat;
 use driftcheck::filesystem::{Filesystem, Node};
@@ -166,18 +166,13 @@ fn fat32_with_large_sectors() {
 
 #[test]
 fn mutations_of_fat() {
+    if mutations::are_done_elsewhere("fat::mutations_of_fat") {
+        return;
+    }
     for arguments in [["-F", "12"], ["-F", "16"], ["-F", "32"]] {
         let folder = TempDir::new().unwrap();
         let Some(image) = image(folder.path(), 1440, 20, &arguments) else { return };
         let original = fs::read(image).unwrap();
-        let used = used_blocks(&original);
-        let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
-        for _ in 0..300 {
-            let mut bytes = original.clone();
-            mutate(&mut bytes, &used, &mut numbers);
-            if let Ok(filesystem) = Fat::open(Arc::new(Bytes(bytes))) {
-                walk(&filesystem, &filesystem.root(), 0, &mut Walk::default());
-            }
-        }
+        mutations::check(&original, 300, Sees::Cuts, |device| Fat::open(device), |_, _| false);
     }
 }

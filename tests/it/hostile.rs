@@ -24,40 +24,74 @@ impl BlockDevice for Bytes {
 }
 
 /// What a walk met.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Walk {
     pub entries: usize,
     pub faults: usize,
+    /// Of all that was read.
+    seen: blake3::Hasher,
+}
+
+impl Walk {
+    /// Everything below the root.
+    pub fn all(filesystem: &dyn Filesystem) -> Self {
+        let mut found = Self::default();
+        walk(filesystem, &filesystem.root(), 0, &mut found);
+        found
+    }
+
+    /// How many entries there were, and how many parts could not be read.
+    pub const fn counts(&self) -> (usize, usize) {
+        (self.entries, self.faults)
+    }
+
+    /// What was seen, to compare it with what another walk saw.
+    pub fn seen(&self) -> blake3::Hash {
+        self.seen.finalize()
+    }
+
+    fn note<T: std::fmt::Debug>(&mut self, outcome: Result<T, Fault>) -> Option<T> {
+        match outcome {
+            Ok(value) => {
+                self.seen.update(format!("{value:?};").as_bytes());
+                Some(value)
+            }
+            Err(_) => {
+                self.faults += 1;
+                None
+            }
+        }
+    }
 }
 
 /// Reads all there is, as a scan does, and counts.
-pub fn walk(filesystem: &dyn Filesystem, node: &Node, depth: usize, walk_: &mut Walk) {
+pub fn walk(filesystem: &dyn Filesystem, node: &Node, depth: usize, found: &mut Walk) {
     // The fattest tree that a mutation can make of these images stays below it.
-    assert!(depth < 200 && walk_.entries < 100_000, "a walk without an end");
-    walk_.entries += 1;
-    let Ok(metadata) = filesystem.metadata(node) else {
-        walk_.faults += 1;
-        return;
-    };
-    let mut note = |failed: bool| walk_.faults += usize::from(failed);
-    note(filesystem.xattrs(node).is_err());
+    assert!(depth < 200 && found.entries < 100_000, "a walk without an end");
+    found.entries += 1;
+    let Some(metadata) = found.note(filesystem.metadata(node)) else { return };
+    found.note(filesystem.xattrs(node));
     match metadata.kind {
-        FileKind::File => note(read(filesystem, node).is_err()),
-        FileKind::Symlink => note(filesystem.read_link(node).is_err()),
+        FileKind::File => {
+            let outcome = read(filesystem, node, &mut found.seen);
+            found.note(outcome);
+        }
+        FileKind::Symlink => _ = found.note(filesystem.read_link(node)),
         FileKind::Directory => match filesystem.read_directory(node) {
             Ok(listing) => {
-                walk_.faults += listing.faults.len();
+                found.faults += listing.faults.len();
                 for entry in listing.entries {
-                    walk(filesystem, &entry.node, depth + 1, walk_);
+                    found.seen.update(entry.name.as_bytes());
+                    walk(filesystem, &entry.node, depth + 1, found);
                 }
             }
-            Err(_) => note(true),
+            Err(_) => found.faults += 1,
         },
         _ => {}
     }
 }
 
-fn read(filesystem: &dyn Filesystem, node: &Node) -> Result<(), Fault> {
+fn read(filesystem: &dyn Filesystem, node: &Node, seen: &mut blake3::Hasher) -> Result<(), Fault> {
     let node = filesystem.open(node)?;
     let mut buffer = vec![0; 65_536];
     let mut at = 0;
@@ -67,11 +101,13 @@ fn read(filesystem: &dyn Filesystem, node: &Node) -> Result<(), Fault> {
         while at < range.end {
             let count = filesystem.read_at(&node, at, &mut buffer)?;
             assert!(count > 0);
+            seen.update(&at.to_le_bytes()).update(&buffer[..count]);
             at += count as u64;
         }
     }
     Ok(())
 }
+
 /// A sequence of numbers that is the same in every run (xorshift64).
 pub struct Numbers(pub u64);
 
@@ -90,10 +126,22 @@ pub fn used_blocks(bytes: &[u8]) -> Vec<usize> {
     (0..bytes.len() / 1024).filter(is_used).collect()
 }
 
-pub fn mutate(bytes: &mut Vec<u8>, used: &[usize], numbers: &mut Numbers) {
+/// What was done to an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// Its end is missing.
+    Cut,
+    /// Bytes are others.
+    Changed,
+}
+
+pub fn mutate(bytes: &mut Vec<u8>, used: &[usize], numbers: &mut Numbers) -> Damage {
     let block = used[numbers.below(used.len())] * 1024;
     match numbers.below(8) {
-        0 => bytes.truncate(numbers.below(bytes.len())),
+        0 => {
+            bytes.truncate(numbers.below(bytes.len()));
+            return Damage::Cut;
+        }
         1 => {
             let other = used[numbers.below(used.len())] * 1024;
             let (first, second) = (block.min(other), block.max(other));
@@ -115,4 +163,5 @@ pub fn mutate(bytes: &mut Vec<u8>, used: &[usize], numbers: &mut Numbers) {
             }
         }
     }
+    Damage::Changed
 }

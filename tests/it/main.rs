@@ -29,6 +29,7 @@ mod house;
 mod iso9660;
 mod languages;
 mod main_job;
+mod mutations;
 mod oracle;
 mod package_drift;
 mod pins_cloud_init;

@@ -39,7 +39,13 @@ pub(super) fn open(
 ) -> Result<Arc<dyn BlockDevice>, Fault> {
     let head = usize::try_from(file.length()).unwrap_or(usize::MAX).min(header::HEADER_BYTES);
     let header = header::parse(&read_vec(file.as_ref(), 0, head)?)?;
-    notes(&header, &mut image.notes);
+    if header.dirty {
+        let note = "it was not closed (dirty mark); only its reference counts may be wrong";
+        image.notes.push(note.to_owned());
+    }
+    if header.corrupt {
+        image.faults.push(Fault::damaged("it is marked corrupt by whoever wrote it last"));
+    }
     match snapshots(&header, file.as_ref()) {
         Ok(snapshots) => image.snapshots = snapshots,
         Err(fault) if snapshot.is_some() => return Err(fault),
@@ -65,7 +71,13 @@ pub(super) fn open(
     };
     let parent = match &header.backing_file {
         None => None,
-        Some(name) => Some(open_backing(chain, path, name, header.backing_format.as_deref())?),
+        Some(name) => {
+            let below = open_backing(chain, path, name, header.backing_format.as_deref())?;
+            let place = format!("backing file \"{}\"", Escaped(name));
+            image.notes.extend(below.notes.iter().map(|note| format!("{place}: {note}")));
+            image.faults.extend(below.faults.into_iter().map(|fault| fault.within(&place)));
+            Some(below.device)
+        }
     };
     let device = Qcow2 {
         layer: chain.next_layer(),
@@ -81,15 +93,6 @@ pub(super) fn open(
     };
     device.check_size()?;
     Ok(Arc::new(MappedDevice(device)))
-}
-
-fn notes(header: &Header, notes: &mut Vec<String>) {
-    if header.dirty {
-        notes.push("it was not closed (dirty mark); only its reference counts may be wrong".into());
-    }
-    if header.corrupt {
-        notes.push("it is marked corrupt by whoever wrote it last".into());
-    }
 }
 
 fn known(snapshots: &[Snapshot]) -> String {
@@ -134,7 +137,7 @@ fn open_backing(
     path: &Path,
     name: &[u8],
     format: Option<&[u8]>,
-) -> Result<Arc<dyn BlockDevice>, Fault> {
+) -> Result<Image, Fault> {
     let format = match format {
         None => None,
         Some(format) => Some(ImageFormat::parse(format).ok_or_else(|| {
@@ -142,5 +145,5 @@ fn open_backing(
         })?),
     };
     let file = chain.open_named(path, name)?;
-    Ok(open_layer(chain, file, format, None)?.device)
+    open_layer(chain, file, format, None)
 }

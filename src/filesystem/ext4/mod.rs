@@ -195,6 +195,10 @@ impl Filesystem for Ext4 {
                 .push(Fault::limit(format!("only {} names were read", listing.entries.len())));
         }
         if inode.number == ROOT {
+            // Else a root that lost its blocks would be an empty tree.
+            if parent != Some(ROOT) {
+                listing.faults.push(Fault::damaged("the root does not say that it is the root"));
+            }
             listing.faults.extend_from_slice(&self.faults);
         }
         Ok(listing)

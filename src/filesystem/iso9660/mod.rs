@@ -196,6 +196,7 @@ impl Iso9660 {
             // Whether it is Rock Ridge shows here.
             _ => self.rock(&record, 0)?,
         };
+        rock.check()?;
         let mut entry = entry(&record, &rock, block);
         entry.extents = vec![Extent { block, size: record.size }];
         Ok((entry, rock))
@@ -218,6 +219,7 @@ impl Iso9660 {
         if rock.is_relocated {
             return Ok(None);
         }
+        rock.check()?;
         let name = match (self.names, rock.name.take()) {
             (Names::Joliet, _) => record::joliet_name(record.name),
             (_, Some(name)) => name,

@@ -28,6 +28,8 @@ pub struct Rock {
     pub times: (Option<Timestamp>, Option<Timestamp>),
     /// The directory lies elsewhere, at this block.
     pub child: Option<u32>,
+    /// A mode of no kind. In the `..` of directories that were moved genisoimage writes 0.
+    pub odd_mode: Option<u32>,
     /// In a `..`: where the directory above really is.
     pub parent: Option<u32>,
     /// The directory was moved here and is shown where it belongs.
@@ -76,6 +78,14 @@ impl Rock {
         Ok(())
     }
 
+    /// Refuses what cannot be shown.
+    pub fn check(&self) -> Result<(), Fault> {
+        match self.odd_mode {
+            Some(mode) => Err(Fault::damaged(format!("mode {mode:o} is of no kind"))),
+            None => Ok(()),
+        }
+    }
+
     fn entry(&mut self, signature: [u8; 2], entry: &[u8]) -> Result<(), Fault> {
         match &signature {
             b"SP" if slice(entry, 4, 2)? == [0xbe, 0xef] => {
@@ -86,10 +96,9 @@ impl Rock {
             }
             b"PX" => {
                 let mode = le32(entry, 4)?;
-                let kind = FileKind::from_mode(mode)
-                    .ok_or_else(|| Fault::damaged(format!("mode {mode:o} is of no kind")))?;
                 let bits = u16::try_from(mode & 0o7777).unwrap_or(0);
-                self.mode = Some((kind, bits));
+                self.mode = FileKind::from_mode(mode).map(|kind| (kind, bits));
+                self.odd_mode = self.mode.is_none().then_some(mode);
                 self.links = le32(entry, 12)?;
                 self.owner = (le32(entry, 20)?, le32(entry, 28)?);
             }

@@ -2,8 +2,8 @@
 //!
 //! The root is found by looking at every file system, since nothing on a disk says which it is;
 //! where several systems are on one disk the person chooses. What fstab mounts from this disk and
-//! cannot be read is a gap at its place; what it mounts from elsewhere, and what lies on the disk
-//! and is mounted nowhere, is an omission.
+//! cannot be read is a gap at its place; what it mounts from elsewhere, what lies on the disk and is
+//! mounted nowhere, and what a person should know of the image itself, is an omission.
 
 mod device;
 mod fstab;
@@ -83,7 +83,8 @@ pub fn open_disk(path: &Path, options: &DiskOptions) -> Result<Target, Fault> {
     let image = open_image(path, &options.image)?;
     let volumes = block::volumes(&image.device);
     let gap = |reason: String| Gap { path: TreePath::root(), stage: Stage::Image, reason };
-    let mut gaps: Vec<Gap> = volumes.faults.iter().map(|fault| gap(fault.chain())).collect();
+    let faults = image.faults.iter().chain(&volumes.faults);
+    let mut gaps: Vec<Gap> = faults.map(|fault| gap(fault.chain())).collect();
     let mut found: Vec<Found> = volumes.parts.into_iter().map(Found::new).collect();
     let chosen = choose_root(&found, options.partition.as_deref()).map_err(|fault| {
         let known: Vec<String> = gaps.iter().map(|gap| gap.reason.clone()).collect();
@@ -97,6 +98,9 @@ pub fn open_disk(path: &Path, options: &DiskOptions) -> Result<Target, Fault> {
     let Assembly { mounts, gaps: own_gaps, mut omissions, .. } = tree;
     gaps.extend(own_gaps);
     let root = TreePath::root();
+    for note in image.notes.iter().chain(&volumes.notes) {
+        omissions.push(Omission { path: root.clone(), reason: format!("the image: {note}") });
+    }
     for left in found.iter().filter(|found| !found.used) {
         omissions.push(Omission {
             path: root.clone(),

@@ -1,7 +1,8 @@
 //! Which directory of which file system is the root of a system: found by looking.
 
-use crate::filesystem::resolve::{LastLink, resolve};
-use crate::filesystem::{Filesystem, Node};
+use super::fstab;
+use crate::filesystem::resolve::read_node;
+use crate::filesystem::{Filesystem, Node, SubvolumeName};
 use crate::model::{FileKind, TreePath};
 
 /// How a directory looks.
@@ -16,7 +17,9 @@ pub(super) enum Likeness {
 }
 
 /// Names that installers give to the subvolume of the root: Ubuntu and openSUSE, Debian, Fedora.
-const ROOT_SUBVOLUMES: [&str; 3] = ["/@", "/@rootfs", "/root"];
+const ROOT_SUBVOLUMES: [&str; 3] = ["@", "@rootfs", "root"];
+/// Longer ones are no fstab.
+const MAX_FSTAB: u64 = 1 << 20;
 
 /// A directory that may be a root.
 #[derive(Clone, Debug)]
@@ -25,25 +28,50 @@ pub(super) struct Candidate {
     pub(super) node: Node,
 }
 
-/// Looks at the top of a file system and, on btrfs, at where its root may be below.
+/// Looks at the top of a file system and, on btrfs, at where its root may be below: where the
+/// `/etc/fstab` of what looks like a root mounts another subvolume as `/`, and under the names that
+/// installers give. Those count from the top level, whichever subvolume is the default.
 pub(super) fn look(filesystem: &dyn Filesystem) -> Candidate {
-    let top = Candidate { likeness: likeness(filesystem, ""), node: filesystem.root() };
-    if top.likeness == Likeness::System || filesystem.type_name() != "btrfs" {
+    let candidate = |node: Node| Candidate { likeness: likeness(filesystem, &node), node };
+    let top = candidate(filesystem.root());
+    if filesystem.type_name() != "btrfs" {
         return top;
     }
-    let below = ROOT_SUBVOLUMES.into_iter().filter_map(|prefix| {
-        let found = resolve(filesystem, &TreePath::parse(prefix), LastLink::Keep).ok()??;
-        Some(Candidate { likeness: likeness(filesystem, prefix), node: found.node })
+    let by_name = ROOT_SUBVOLUMES.into_iter().filter_map(|name| {
+        filesystem.subvolume(SubvolumeName::Path(name.as_bytes())).ok().map(candidate)
     });
-    below.fold(top, |best, next| if next.likeness > best.likeness { next } else { best })
+    let best = match top.likeness {
+        Likeness::System => top,
+        _ => {
+            by_name.fold(top, |best, next| if next.likeness > best.likeness { next } else { best })
+        }
+    };
+    match booted(filesystem, &best.node).map(candidate) {
+        Some(booted) if booted.likeness >= best.likeness => booted,
+        _ => best,
+    }
 }
 
-fn likeness(filesystem: &dyn Filesystem, prefix: &str) -> Likeness {
+/// The subvolume that a system's own `/etc/fstab` mounts as `/`, as its boot loader does.
+fn booted(filesystem: &dyn Filesystem, root: &Node) -> Option<Node> {
+    let found = resolve_from(filesystem, root, &TreePath::parse("/etc/fstab"))?;
+    let bytes = read_node(filesystem, &found, MAX_FSTAB).ok()??;
+    let lines = fstab::parse(&bytes);
+    let line = lines.iter().find(|line| line.path.is_root())?;
+    filesystem.subvolume(line.subvolume().ok()??).ok()
+}
+
+/// What lies at a path below a directory, no link followed: those of a system lead from its root.
+fn resolve_from(filesystem: &dyn Filesystem, root: &Node, path: &TreePath) -> Option<Node> {
+    let step = |node: Node, name: &[u8]| filesystem.lookup(&node, name).ok().flatten();
+    path.names().try_fold(root.clone(), step)
+}
+
+fn likeness(filesystem: &dyn Filesystem, root: &Node) -> Likeness {
+    // The last link is kept: `/etc/os-release` may point into a `/usr` that is elsewhere.
     let kind = |path: &str| {
-        let path = TreePath::parse(format!("{prefix}{path}"));
-        // The last link is kept: `/etc/os-release` may point into a `/usr` that is elsewhere.
-        let found = resolve(filesystem, &path, LastLink::Keep).ok().flatten()?;
-        filesystem.metadata(&found.node).ok().map(|metadata| metadata.kind)
+        let found = resolve_from(filesystem, root, &TreePath::parse(path))?;
+        filesystem.metadata(&found).ok().map(|metadata| metadata.kind)
     };
     let has_etc = kind("/etc") == Some(FileKind::Directory);
     let names =
