@@ -42,10 +42,7 @@ pub(super) fn digest(
             _ => before = after,
         }
     }
-    Err(Fault::unreadable(
-        format!("changed {ATTEMPTS} times while it was read"),
-        std::io::Error::from(std::io::ErrorKind::Interrupted),
-    ))
+    Err(Fault::limit(format!("changed each of the {ATTEMPTS} times that it was read")))
 }
 
 /// Small files, which are most, are digested in one go.

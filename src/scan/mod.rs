@@ -159,12 +159,14 @@ mod tests {
     use crate::collect::View;
     use crate::filesystem::directory::DirectoryFilesystem;
     use crate::filesystem::memory::MemoryFilesystem;
+    use crate::filesystem::{Listing, Metadata, Node};
     use crate::model::encoding::{decode_shipped, decode_tree};
     use crate::model::{
         Claim, Content, DirectoryContent, Entry, ExactId, Expectation, Fault, Name, PackageKey,
-        ShippedDigest, ShippedSource, ShippedTree, Tree, TreePath,
+        ShippedDigest, ShippedSource, ShippedTree, Tree, TreePath, Xattr,
     };
     use std::collections::HashMap;
+    use std::io::ErrorKind;
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
     use std::sync::{Arc, Mutex};
@@ -289,6 +291,85 @@ mod tests {
         assert_eq!(id(&live), id(&memory));
         assert_eq!(live.manifest.header.entries, 208);
         assert_eq!(live.manifest.records.gaps, []);
+    }
+
+    /// A tree from which some entries are removed right after they were listed.
+    #[derive(Debug)]
+    struct Vanishing {
+        tree: MemoryFilesystem,
+        doomed: Vec<u64>,
+        looked_at: Mutex<Vec<u64>>,
+    }
+
+    impl Vanishing {
+        fn answer<T>(&self, node: &Node, answer: Result<T, Fault>) -> Result<T, Fault> {
+            let is_gone = self.doomed.contains(&node.number)
+                && self.looked_at.lock().unwrap().contains(&node.number);
+            if is_gone {
+                Err(Fault::unreadable("open", ErrorKind::NotFound.into()))
+            } else {
+                answer
+            }
+        }
+    }
+
+    impl Filesystem for Vanishing {
+        fn type_name(&self) -> &str {
+            self.tree.type_name()
+        }
+
+        fn root(&self) -> Node {
+            self.tree.root()
+        }
+
+        fn metadata(&self, node: &Node) -> Result<Metadata, Fault> {
+            let answer = self.answer(node, self.tree.metadata(node));
+            self.looked_at.lock().unwrap().push(node.number);
+            answer
+        }
+
+        fn read_directory(&self, node: &Node) -> Result<Listing, Fault> {
+            self.answer(node, self.tree.read_directory(node))
+        }
+
+        fn open(&self, node: &Node) -> Result<Node, Fault> {
+            self.answer(node, self.tree.open(node))
+        }
+
+        fn read_at(&self, node: &Node, offset: u64, buffer: &mut [u8]) -> Result<usize, Fault> {
+            self.tree.read_at(node, offset, buffer)
+        }
+
+        fn read_link(&self, node: &Node) -> Result<Vec<u8>, Fault> {
+            self.answer(node, self.tree.read_link(node))
+        }
+
+        fn xattrs(&self, node: &Node) -> Result<Vec<Xattr>, Fault> {
+            self.answer(node, self.tree.xattrs(node))
+        }
+    }
+
+    #[test]
+    fn what_is_removed_during_the_scan_is_not_there() {
+        let mut tree = MemoryFilesystem::new();
+        tree.file("/tmp/kept", "1").file("/tmp/file", "2").symlink("/tmp/link", "kept");
+        tree.file("/tmp/directory/below", "3");
+        let node = |path: &str| {
+            let names = TreePath::parse(path);
+            let start = tree.root();
+            let step = |at: Node, name| tree.lookup(&at, name).unwrap().unwrap();
+            names.names().fold(start, step).number
+        };
+        let doomed = ["/tmp/file", "/tmp/link", "/tmp/directory"].map(node).to_vec();
+        let kept = Kept::default();
+        let vanishing = Vanishing { tree, doomed, looked_at: Mutex::default() };
+        let scanned = kept.scan(&vanishing, |_| {});
+        assert_eq!(scanned.manifest.records.gaps, []);
+        assert_eq!(scanned.manifest.header.entries, 3);
+        assert_eq!(kept.entry(&scanned, "/tmp/kept").unwrap().content, content("1"));
+        for path in ["/tmp/file", "/tmp/link", "/tmp/directory"] {
+            assert_eq!(kept.entry(&scanned, path), None, "{path}");
+        }
     }
 
     #[test]

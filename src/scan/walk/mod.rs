@@ -22,7 +22,7 @@ use crate::model::{
 use entry::{UNKNOWN, plain_entry, stat_entry, trusted_entry, unread_directory};
 use pending::{Delivery, Pending};
 use rayon::Scope;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -64,6 +64,8 @@ struct Collected {
     omissions: Vec<Omission>,
     links: HashMap<(u64, u64), Vec<TreePath>>,
     found: Vec<Vec<TreePath>>,
+    /// Listed, and removed before they could be read.
+    gone: HashSet<TreePath>,
     records: Vec<Record>,
     contradiction: Option<Contradiction>,
     root: Option<Delivery>,
@@ -113,12 +115,28 @@ impl<'a> Walk<'a> {
     }
 
     fn gap(&self, pending: &Pending, name: Option<&Name>, stage: Stage, fault: &Fault) {
-        pending.has_gap.store(true, Ordering::Relaxed);
+        pending.is_partial.store(true, Ordering::Relaxed);
         let mut path = pending.path();
         if let Some(name) = name {
             path.push(name);
         }
         self.collected().gaps.push(Gap { path, stage, reason: fault.chain() });
+    }
+
+    /// What a fault with an entry means: one that was removed since it was listed is not there, any
+    /// other is a gap.
+    fn fault(&self, pending: &Pending, name: &Name, node: &Node, stage: Stage, fault: &Fault) {
+        let is_gone = || self.filesystem.metadata(node).is_err_and(|fault| fault.is_not_found());
+        if fault.is_not_found() && is_gone() {
+            // What the directory's record would vouch for is not what was listed.
+            pending.is_partial.store(true, Ordering::Relaxed);
+            if self.collected().gone.insert(pending.path().join(name)) {
+                pending.building().gone.push(name.clone());
+                self.progress.entries.fetch_sub(1, Ordering::Relaxed);
+            }
+        } else {
+            self.gap(pending, Some(name), stage, fault);
+        }
     }
 
     /// Reads one directory and starts what is below it.
@@ -138,7 +156,13 @@ impl<'a> Walk<'a> {
         let (node, listing) = match listed {
             Ok(listed) => listed,
             Err(fault) => {
-                self.gap(&pending, None, Stage::List, &fault);
+                match (&pending.parent, &pending.name) {
+                    (Some((parent, _)), Some(name)) => {
+                        pending.is_partial.store(true, Ordering::Relaxed);
+                        self.fault(parent, name, node, Stage::List, &fault);
+                    }
+                    _ => self.gap(&pending, None, Stage::List, &fault),
+                }
                 let xattrs = self.filesystem.xattrs(node).ok();
                 return self.deliver(pending, DirectoryContent::Unread, xattrs);
             }
@@ -345,21 +369,18 @@ impl<'a> Walk<'a> {
                 target: self
                     .filesystem
                     .read_link(node)
-                    .inspect_err(|fault| self.gap(pending, Some(name), Stage::Content, fault))
+                    .inspect_err(|fault| self.fault(pending, name, node, Stage::Content, fault))
                     .unwrap_or_default()
                     .into(),
             },
         };
         let mut entry = plain_entry(name, metadata, content);
-        entry.xattrs = self.xattrs(pending, node, name);
-        entry
-    }
-
-    fn xattrs(&self, pending: &Pending, node: &Node, name: &Name) -> Option<Vec<Xattr>> {
-        self.filesystem
+        entry.xattrs = self
+            .filesystem
             .xattrs(node)
-            .inspect_err(|fault| self.gap(pending, Some(name), Stage::Xattrs, fault))
-            .ok()
+            .inspect_err(|fault| self.fault(pending, name, node, Stage::Xattrs, fault))
+            .ok();
+        entry
     }
 
     /// Reads a batch of files.
@@ -393,7 +414,10 @@ impl<'a> Walk<'a> {
         let opened = match self.filesystem.open(node) {
             Ok(opened) => opened,
             Err(fault) => {
-                self.gap(pending, name().as_ref(), Stage::Content, &fault);
+                match name() {
+                    Some(name) => self.fault(pending, &name, node, Stage::Content, &fault),
+                    None => self.gap(pending, None, Stage::Content, &fault),
+                }
                 return (metadata, None, self.filesystem.xattrs(node).ok());
             }
         };
@@ -436,10 +460,10 @@ impl<'a> Walk<'a> {
                 self.collected().root = Some(delivery);
                 return;
             };
-            if pending.has_gap.load(Ordering::Relaxed)
+            if pending.is_partial.load(Ordering::Relaxed)
                 && !matches!(delivery.content, DirectoryContent::Read { .. })
             {
-                parent.has_gap.store(true, Ordering::Relaxed);
+                parent.is_partial.store(true, Ordering::Relaxed);
             }
             let mut building = parent.building();
             if building.taken_over.is_some() {
@@ -476,6 +500,9 @@ impl<'a> Walk<'a> {
             }
         };
         let mut hard_links: Vec<HardLinks> = collected.links.into_values().collect();
+        for paths in hard_links.iter_mut().chain(&mut collected.found) {
+            paths.retain(|path| !collected.gone.contains(path));
+        }
         hard_links.retain(|paths| paths.len() > 1);
         for paths in &mut hard_links {
             paths.sort_unstable();

@@ -22,7 +22,8 @@ pub(super) struct Pending {
     pub(super) inode: (u64, u64),
     /// Parts that are not finished: batches of files, directories, and the listing itself.
     pub(super) remaining: AtomicUsize,
-    pub(super) has_gap: AtomicBool,
+    /// Whether something in it could not be read, or went away meanwhile.
+    pub(super) is_partial: AtomicBool,
     /// Whether its own extended attributes are not known from its parent's tree.
     pub(super) needs_xattrs: bool,
     pub(super) building: Mutex<Building>,
@@ -38,6 +39,8 @@ pub(super) struct Building {
     pub(super) taken_over: Option<Record>,
     /// Names of directories of a tree that is taken over, with what they delivered.
     pub(super) delivered: Vec<(Name, Option<Delivery>)>,
+    /// Entries that were removed after they were listed.
+    pub(super) gone: Vec<Name>,
     /// What the previous scan saw, where all is read again.
     pub(super) previous: Option<ExactId>,
     /// Read although it could be trusted: must come out as before.
@@ -56,7 +59,7 @@ impl Pending {
             name,
             inode,
             remaining: AtomicUsize::new(1),
-            has_gap: AtomicBool::new(false),
+            is_partial: AtomicBool::new(false),
             needs_xattrs,
             building: Mutex::default(),
         }

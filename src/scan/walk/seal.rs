@@ -33,6 +33,11 @@ impl Walk<'_> {
                 }
             }
         }
+        if !building.gone.is_empty() {
+            tree.entries.retain(|entry| {
+                entry.name.as_ref().is_none_or(|name| !building.gone.contains(name))
+            });
+        }
         let encoded = encode_tree(&tree);
         let (content, exact) = (encoded.content, encoded.exact);
         (self.keep.tree)(encoded);
@@ -90,7 +95,7 @@ impl Walk<'_> {
         content: ContentId,
         exact: ExactId,
     ) {
-        if !pending.has_gap.load(Ordering::Relaxed) {
+        if !pending.is_partial.load(Ordering::Relaxed) {
             let record = Record { inode: pending.inode, fingerprint, content, exact, inodes };
             self.collected().records.push(record);
         }
