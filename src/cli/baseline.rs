@@ -7,6 +7,7 @@ use super::output::Output;
 use super::scanning::ScanOptions;
 use super::subject::{Loaded, Subject};
 use crate::model::Baseline;
+use crate::report::format::count;
 use crate::report::{Owners, Section, ShowReport};
 use crate::store::{Access, Spool, Store, export_text, import_text};
 use std::fs::File;
@@ -116,8 +117,8 @@ fn set(args: &SetArgs, context: &Context) -> Result<Exit, CliError> {
     if !gaps.is_empty() && !args.allow_gaps {
         let name = &loaded.header.name;
         return Err(CliError::new(format!(
-            "{name} has {} parts that could not be read: a check against it can never be clean",
-            gaps.len()
+            "{name} has {} that could not be read: a check against it can never be clean",
+            count(gaps.len(), "part")
         ))
         .hint(format!("`driftcheck show {name} --gaps` lists them; --allow-gaps approves it")));
     }

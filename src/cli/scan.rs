@@ -5,6 +5,7 @@ use super::error::CliError;
 use super::exit::{Exit, Gaps};
 use super::output::Output;
 use super::scanning::{self, ScanOptions};
+use crate::report::format::count;
 use crate::report::{Owners, Section, ShowReport};
 use crate::store::Access;
 use crate::targets::TargetSpec;
@@ -49,10 +50,10 @@ pub(super) fn run(args: &ScanArgs, context: &Context) -> Result<Exit, CliError> 
     let gaps = if args.allow_gaps { Gaps::Allow } else { Gaps::Refuse };
     let has_gaps = !manifest.records.gaps.is_empty();
     if has_gaps && gaps == Gaps::Refuse {
-        let count = manifest.records.gaps.len();
+        let parts = count(manifest.records.gaps.len(), "part");
         context.tell(&format!(
-            "{count} parts could not be read (see `driftcheck show {} --gaps`); exit code 2, \
-             --allow-gaps accepts them",
+            "{parts} could not be read (see `driftcheck show {} --gaps`): exit code 2 \
+             unless --allow-gaps accepts it",
             manifest.header.name
         ));
         return Ok(Exit::Unknown);

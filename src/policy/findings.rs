@@ -38,6 +38,9 @@ enum Group {
     Whole(TreePath, ChangeKind),
     /// What one rule says of several names of one directory, and what caused them.
     Together(TreePath, String, ChangeKind, Option<(CauseKind, String)>),
+    /// What one rule says of several packages that a manager keeps in one place of the tree (a
+    /// virtual environment, a `node_modules`), what befell them, and what caused it.
+    Packages(String, String, String, ChangeKind, Option<(CauseKind, String)>),
     /// What one rule says of several facts of one scope, and what caused them.
     Facts(String, String, ChangeKind, Option<(CauseKind, String)>),
 }
@@ -146,6 +149,12 @@ fn group(index: usize, member: &Member<'_>, top: Option<&(TreePath, ChangeKind)>
         Subject::Fact { scope, .. } if member.severity <= Severity::Medium => {
             return Group::Facts(scope.clone(), member.rule.clone(), judged.change.kind, cause);
         }
+        Subject::Package(PackageKey { manager, instance: Some(place), .. })
+            if place.starts_with('/') && member.severity <= Severity::Medium =>
+        {
+            let (manager, place, rule) = (manager.clone(), place.clone(), member.rule.clone());
+            return Group::Packages(manager, place, rule, judged.change.kind, cause);
+        }
         Subject::Fact { .. } | Subject::Package(_) => return Group::Alone(index),
     };
     if let Some(package) = &judged.package
@@ -224,6 +233,15 @@ fn headline(group: &Group, members: &[Member<'_>], lead: usize) -> String {
             let (count, kind) = (members.len(), kind.as_str());
             format!("{label}: {count} {kind} in {path}: {}", names(members))
         }
+        Group::Packages(manager, place, _, kind, _) if many => {
+            let happened = match kind {
+                ChangeKind::Added => "installed",
+                ChangeKind::Removed => "removed",
+                ChangeKind::Modified => "changed",
+            };
+            let (count, place) = (members.len(), Escaped(place.as_bytes()));
+            format!("{count} {manager} packages {happened} in {place}: {}", names(members))
+        }
         Group::Facts(scope, _, kind, _) if many => {
             let label = members.get(lead).and_then(|one| one.label).unwrap_or(scope);
             format!("{label}: {} {}: {}", members.len(), kind.as_str(), names(members))
@@ -244,7 +262,9 @@ fn name(member: &Member<'_>) -> String {
     match &member.judged.change.subject {
         Subject::Path(path) => path.file_name().map_or_else(|| "/".into(), escaped),
         Subject::Fact { key, .. } => escaped(key.as_bytes()),
-        other @ Subject::Package(_) => other.to_string(),
+        Subject::Package(key) => {
+            format!("{} {}", Escaped(key.name.as_bytes()), title::version(&member.judged.change))
+        }
     }
 }
 

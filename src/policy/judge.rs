@@ -275,7 +275,7 @@ fn idle_entries(policies: &Policies, now: Timestamp, matched: &HashSet<*const ()
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Attribute, Cause, CauseKind, Confidence};
+    use crate::model::{Attribute, Cause, CauseKind, Confidence, PackageKey};
 
     fn change(
         kind: ChangeKind,
@@ -515,6 +515,35 @@ mod tests {
                 "critical setuid program added: /srv/data/b (root, 04755)",
                 "low directory added: /srv/data with 1 path below",
                 "low path: 2 added in /srv: x, y",
+            ],
+        );
+    }
+
+    #[test]
+    fn packages_of_one_place_are_one_finding() {
+        let installed = |name: &str, version: &str, place: &str| {
+            let mut one = added("/", 0);
+            one.change.subject = Subject::Package(PackageKey {
+                manager: "npm".into(),
+                name: name.into(),
+                architecture: None,
+                instance: Some(place.into()),
+            });
+            let version = Some(AttributeValue::Text(version.into()));
+            one.change.attributes =
+                vec![Attribute { name: "version".into(), before: None, after: version }];
+            one
+        };
+        check(
+            vec![
+                installed("accepts", "1.3.8", "/srv/app/node_modules"),
+                installed("bytes", "3.1.2", "/srv/app/node_modules"),
+                installed("ms", "2.1.3", "/srv/other/node_modules"),
+            ],
+            "",
+            &[
+                "low 2 npm packages installed in /srv/app/node_modules: accepts 1.3.8, bytes 3.1.2",
+                "low package added: ms [/srv/other/node_modules] 2.1.3 (npm)",
             ],
         );
     }

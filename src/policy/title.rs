@@ -85,15 +85,19 @@ fn package(judged: &JudgedChange) -> String {
     let (word, rest) = note.split_once(", ").map_or((note, ""), |(word, rest)| (word, rest));
     let rest = if rest.is_empty() { String::new() } else { format!(", {rest}") };
     let manager = &key.manager;
-    let what = match (change.kind, change.attribute("version")) {
+    format!("package {word}: {key} {} ({manager}){rest}", version(change))
+}
+
+/// A package's version, what became of it, or what else changed: `1.1`, `1.1 -> 1.2`.
+pub(super) fn version(change: &Change) -> String {
+    match (change.kind, change.attribute("version")) {
         (ChangeKind::Modified, Some(version)) => sides(version),
         (ChangeKind::Modified, None) if change.attribute("content").is_some() => {
             "with other content".to_owned()
         }
         (ChangeKind::Modified, None) => attributes(change),
         (_, version) => short(version.and_then(|one| one.after.as_ref().or(one.before.as_ref()))),
-    };
-    format!("package {word}: {key} {what} ({manager}){rest}")
+    }
 }
 
 /// `0644 -> 0666`.
