@@ -7,7 +7,7 @@
 
 use super::audit::InputId;
 use super::classify;
-use super::input::{Credit, Origin};
+use super::input::{Built, Credit, Origin};
 use super::span::{Fragment, UNKNOWN};
 use super::strength::Ecosystem;
 use std::collections::BTreeMap;
@@ -73,6 +73,8 @@ pub struct Machine {
     pub snapshots: BTreeMap<Ecosystem, Credit>,
     /// Packages that a preferences file or version lock holds: name (or `*`) to the credit.
     pub held: BTreeMap<String, Credit>,
+    /// What it is built from, where the file says so.
+    pub built: Option<Arc<Built>>,
     /// The base image is pinned by digest.
     pub digest_base: bool,
     /// The package index was refreshed since the base.

@@ -62,6 +62,15 @@ pub struct PinForm {
     pub template: String,
 }
 
+/// What the machine that an input is installed in is built from, as far as the file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Built {
+    /// The base image's reference, or a runner's label.
+    pub base: String,
+    /// `linux/arm64` where the file asks for one.
+    pub platform: Option<String>,
+}
+
 /// One external input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
@@ -89,6 +98,8 @@ pub struct Input {
     pub advice: Option<String>,
     /// What exactly is wrong, where the rule's own sentence does not say it.
     pub note: Option<String>,
+    /// The machine that it is installed in, where the file says what that is.
+    pub built: Option<Arc<Built>>,
 }
 
 impl Input {
@@ -108,6 +119,7 @@ impl Input {
             credit: None,
             advice: None,
             note: None,
+            built: None,
         }
     }
 

@@ -84,6 +84,17 @@ impl Repository {
         Self { root: fs::canonicalize(root).ok(), ..Self::default() }
     }
 
+    /// The same with files that are read from memory instead of the disk.
+    #[must_use]
+    pub fn with_files<'a>(
+        mut self,
+        files: impl IntoIterator<Item = (&'a str, &'a Arc<[u8]>)>,
+    ) -> Self {
+        let files = files.into_iter().map(|(path, bytes)| (path.to_owned(), Arc::clone(bytes)));
+        self.memory.extend(files);
+        self
+    }
+
     /// A tree that exists only in memory.
     #[must_use]
     pub fn of_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {

@@ -11,11 +11,12 @@ use super::report::PinReport;
 use super::repository::{MAX_FILE, Repository, SourceFile};
 use super::requirements::Requirements;
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// Folders that hold other people's files or a tool's own.
 const VENDORED: &[&str] = &[
@@ -51,6 +52,8 @@ pub struct AuditOptions {
     pub require: Vec<(String, String)>,
     /// What day it is, so that suppressions expire; without it none does.
     pub today: Option<jiff::civil::Date>,
+    /// Files by the path that the report shows, to be read from here instead of the disk.
+    pub overlay: BTreeMap<String, Arc<[u8]>>,
 }
 
 /// Audits files and trees. Paths in the report are the given root joined with what lies below it.
@@ -76,9 +79,18 @@ fn audit_root(root: &Path, options: &AuditOptions) -> PinReport {
         }
     };
     files.retain(|file| !requirements.excludes(&format!("{prefix}{file}")));
-    let repository = Repository::at(base.clone());
+    let overlay = options.overlay.iter();
+    let overlay: BTreeMap<&str, &Arc<[u8]>> = overlay
+        .filter_map(|(shown, bytes)| Some((shown.strip_prefix(prefix.as_str())?, bytes)))
+        .collect();
+    let own = overlay.iter().map(|(path, bytes)| (*path, *bytes));
+    let repository = Repository::at(base.clone()).with_files(own);
     let work = || -> Vec<Option<Collected>> {
-        files.par_iter().map(|path| audit_file(&base, path, &repository)).collect()
+        let read = |path: &String| match overlay.get(path.as_str()) {
+            Some(bytes) => audit_bytes(path, bytes, &repository),
+            None => audit_file(&base, path, &repository),
+        };
+        files.par_iter().map(read).collect()
     };
     let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK).build();
     let answers = pool.map_or_else(|_| work(), |pool| pool.install(work));
@@ -164,7 +176,7 @@ fn show_below(prefix: &str, collected: &mut Collected) {
     if prefix.is_empty() {
         return;
     }
-    let join = |file: &str| std::sync::Arc::<str>::from(format!("{prefix}{file}"));
+    let join = |file: &str| Arc::<str>::from(format!("{prefix}{file}"));
     for input in &mut collected.inputs {
         input.place.file = join(&input.place.file);
         if let Some(place) = input.origin.as_mut().and_then(|origin| origin.place.as_mut()) {
@@ -268,6 +280,13 @@ fn audit_file(base: &Path, path: &str, repository: &Repository) -> Option<Collec
         return Some(gap(format!("is larger than {MAX_FILE} bytes, so that it was passed over")));
     }
     Some(audit_source(&SourceFile::new(path, bytes), carrier, repository))
+}
+
+/// Audits one file that is not read from the disk.
+fn audit_bytes(path: &str, bytes: &Arc<[u8]>, repository: &Repository) -> Option<Collected> {
+    let head = bytes.get(..HEAD).unwrap_or(bytes);
+    let carrier = carrier::carrier_of(path, head).filter(|_| !head.contains(&0))?;
+    Some(audit_source(&SourceFile::new(path, Arc::clone(bytes)), carrier, repository))
 }
 
 /// Audits bytes that are already there, by the carrier that is given. A panic becomes a gap.

@@ -3,8 +3,9 @@
 use super::format;
 use super::sheet::{Fix, Place, Region, Row, Rule, Sheet};
 use crate::model::Severity;
+use crate::pins::fix::Fixing;
+use crate::pins::fix::word::Replacement;
 use crate::pins::{LineIndex, PinFinding, PinReport, rules};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Reads a build file once more, by its path as the report shows it, to quote a line of it.
@@ -19,9 +20,19 @@ pub struct Pins<'a> {
     pub sources: Sources<'a>,
     /// Whether everything that is taken from outside is listed, pinned or not (`--inventory`).
     pub inventory: bool,
-    /// Finished text for the range of a finding's form, by the finding's fingerprint: edits that
-    /// SARIF can offer.
-    pub edits: &'a BTreeMap<String, String>,
+    /// What can be pinned and what is left alone, where that was asked for.
+    pub fixing: Option<&'a Fixing>,
+    /// Whether the pins are written already, so that the report is of the files as they are now.
+    pub is_fixed: bool,
+}
+
+impl Pins<'_> {
+    /// The edits that would settle a finding.
+    pub(super) fn edits(&self, finding: &PinFinding) -> Option<&[Replacement]> {
+        let fixing = self.fixing.filter(|_| !self.is_fixed)?;
+        let fixed = fixing.fixed.iter().find(|one| one.fingerprint == finding.fingerprint)?;
+        Some(&fixed.edits)
+    }
 }
 
 /// The answer in one sentence.
@@ -103,29 +114,36 @@ fn row(finding: &PinFinding, pins: &Pins<'_>) -> Row {
     }
 }
 
-/// The edit of a finding: the one that was given, or its form where nothing is left to fill in.
+/// The edit of a finding: the pin that is known, or its form where nothing is left to fill in.
 fn edit(finding: &PinFinding, pins: &Pins<'_>) -> Option<Fix> {
-    let form = finding.form.as_ref()?;
-    let replacement = match pins.edits.get(&finding.fingerprint) {
-        Some(text) => text.clone(),
-        None if form.template.contains('{') => return None,
-        None => form.template.clone(),
+    let form = finding.form.as_ref().filter(|form| !form.template.contains('{'));
+    let own = form.map(|form| Replacement {
+        start_byte: form.start_byte,
+        end_byte: form.end_byte,
+        text: form.template.clone(),
+    });
+    let edits = match pins.edits(finding) {
+        Some(edits) => edits.to_vec(),
+        None => vec![own?],
     };
     let bytes = (pins.sources)(&finding.file)?;
     let index = LineIndex::new(&bytes);
-    let start = index.position(&bytes, form.start_byte);
-    let end = index.position(&bytes, form.end_byte);
-    Some(Fix {
-        description: format!("pin {}", format::escaped(&finding.subject)),
-        path: finding.file.as_bytes().to_vec(),
-        region: Region {
+    let replacements = edits.into_iter().map(|edit| {
+        let start = index.position(&bytes, edit.start_byte);
+        let end = index.position(&bytes, edit.end_byte);
+        let region = Region {
             start_line: start.line,
             start_column: start.column,
             end_line: end.line,
             end_column: end.column,
-            byte_offset: form.start_byte,
-            byte_length: form.end_byte.saturating_sub(form.start_byte),
-        },
-        replacement,
+            byte_offset: edit.start_byte,
+            byte_length: edit.end_byte.saturating_sub(edit.start_byte),
+        };
+        (region, edit.text)
+    });
+    Some(Fix {
+        description: format!("pin {}", format::escaped(&finding.subject)),
+        path: finding.file.as_bytes().to_vec(),
+        replacements: replacements.collect(),
     })
 }

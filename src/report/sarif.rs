@@ -99,12 +99,16 @@ fn result(row: &Row, sheet: &Sheet, base: &str) -> Value {
         insert(&mut value, "ruleIndex", json!(index));
     }
     if let Some(fix) = &row.fix {
+        let replacements: Vec<Value> = fix
+            .replacements
+            .iter()
+            .map(|(part, text)| {
+                json!({"deletedRegion": region(part), "insertedContent": {"text": text}})
+            })
+            .collect();
         let change = json!({
             "artifactLocation": artifact(&fix.path, base),
-            "replacements": [{
-                "deletedRegion": region(&fix.region),
-                "insertedContent": {"text": fix.replacement},
-            }],
+            "replacements": replacements,
         });
         let fix = json!({"description": {"text": fix.description}, "artifactChanges": [change]});
         insert(&mut value, "fixes", json!([fix]));

@@ -66,8 +66,8 @@ pub(super) struct Region {
 pub(super) struct Fix {
     pub(super) description: String,
     pub(super) path: Vec<u8>,
-    pub(super) region: Region,
-    pub(super) replacement: String,
+    /// What is replaced, and by what.
+    pub(super) replacements: Vec<(Region, String)>,
 }
 
 impl Sheet {

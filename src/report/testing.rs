@@ -10,6 +10,8 @@ use crate::model::{
     ShippedTree, Stage, Subject, TimeCertainty, Timestamp, Tree, TreePath, TreeSource, Unverified,
     Verification, Xattr,
 };
+use crate::pins::fix::word::Replacement;
+use crate::pins::fix::{Fixed, Fixing, Left};
 use crate::pins::{
     self, Ecosystem, Input, LineIndex, Origin, PinFinding, PinForm, PinGap, PinInput, PinReport,
     Place, Strength,
@@ -633,6 +635,36 @@ fn pin_input(word: &str, version: &str) -> PinInput {
     PinInput { input, required: Strength::Exact, accepted: false }
 }
 
+/// A pin for one finding, and one that is not known.
+fn fixing(report: &PinReport, curl: &str) -> Fixing {
+    let mut fixing = Fixing::default();
+    for finding in &report.findings {
+        let (file, start) = (finding.file.clone(), finding.start);
+        let (subject, fingerprint) = (finding.subject.clone(), finding.fingerprint.clone());
+        let ecosystem = finding.ecosystem;
+        if fingerprint == curl {
+            let (start_byte, end_byte) = finding.byte_range;
+            let edits =
+                vec![Replacement { start_byte, end_byte, text: "curl=7.88.1-10".to_owned() }];
+            let (pin, from) = ("7.88.1-10".to_owned(), "golden".to_owned());
+            fixing.fixed.push(Fixed {
+                fingerprint,
+                file,
+                start,
+                ecosystem,
+                subject,
+                pin,
+                from,
+                edits,
+            });
+        } else {
+            let reason = format!("golden has no package {subject}\u{1b}");
+            fixing.left.push(Left { fingerprint, file, start, ecosystem, subject, reason });
+        }
+    }
+    fixing
+}
+
 /// What a reporter writes of an audit with hostile lines in it.
 pub(super) fn render_pins(write: super::PinsFn, inventory: bool, view: View) -> String {
     let report = PinReport {
@@ -654,8 +686,14 @@ pub(super) fn render_pins(write: super::PinsFn, inventory: bool, view: View) -> 
     };
     let sources = |file: &str| (file == "images/Dockerfile").then(|| Arc::from(DOCKERFILE));
     let curl = report.findings[1].fingerprint.clone();
-    let edits = BTreeMap::from([(curl, "curl=7.88.1-10".to_owned())]);
-    let pins = super::Pins { report: &report, sources: &sources, inventory, edits: &edits };
+    let fixing = fixing(&report, &curl);
+    let pins = super::Pins {
+        report: &report,
+        sources: &sources,
+        inventory,
+        fixing: Some(&fixing),
+        is_fixed: false,
+    };
     let mut out = Vec::new();
     write(&pins, &view, &mut out).unwrap();
     String::from_utf8(out).unwrap()

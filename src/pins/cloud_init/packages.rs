@@ -6,7 +6,7 @@
 //! backends write `name-version`, which is the name of another package there.
 
 use super::Seed;
-use crate::pins::input::Input;
+use crate::pins::input::{Input, PinForm};
 use crate::pins::span::{Fragment, FragmentBuilder, UNKNOWN};
 use crate::pins::strength::{Ecosystem, Strength};
 use crate::pins::yaml::{Kind, Node};
@@ -204,7 +204,18 @@ impl Seed<'_, '_> {
         let between = name.raw_whole().end;
         builder.replaced(separator, between..between);
         builder.append(version);
+        let before = self.audit.inputs().len();
         self.install_with(manager, &builder.finish());
+        if version.is_verbatim(0..version.text().len()) {
+            let range = version.raw_whole();
+            for input in self.audit.inputs_since_mut(before) {
+                input.form = Some(PinForm {
+                    start_byte: range.start,
+                    end_byte: range.end,
+                    template: "{version}".to_owned(),
+                });
+            }
+        }
     }
 
     /// An entry below `packages: snap:`: a name, or a name with options.

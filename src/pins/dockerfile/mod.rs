@@ -12,7 +12,7 @@ use super::audit::Audit;
 use super::carrier::Carrier;
 use super::classify;
 use super::environment::{Constant, Environment, MachineFile};
-use super::input::{Input, Origin};
+use super::input::{Built, Input, Origin};
 use super::repository::{self, SourceFile};
 use super::shell::{self, Context, Dialect, Expanded};
 use super::span::{Fragment, FragmentBuilder};
@@ -117,7 +117,8 @@ impl Walk<'_, '_> {
 
     fn from(&mut self, body: &Fragment) {
         self.remember_stage();
-        let (_, rest) = flags(body);
+        let (found, rest) = flags(body);
+        let platform = found.iter().find_map(|flag| strip(flag, "--platform="));
         let words = self.words(&rest, &self.globals);
         let mut operands = words.iter();
         let Some(image) = operands.next() else { return };
@@ -137,6 +138,8 @@ impl Walk<'_, '_> {
                 let id = shell::image(image, &mut self.stage, self.audit);
                 let held = self.audit.input_mut(id).map(|input| input.strength);
                 self.stage.machine.digest_base = held == Some(Strength::Content);
+                let platform = platform.map(|platform| platform.text().to_owned());
+                self.stage.machine.built = Some(Arc::new(Built { base: text.clone(), platform }));
             }
             let lower = text.to_ascii_lowercase();
             if ["windows/", "nanoserver", "servercore"].iter().any(|word| lower.contains(word)) {

@@ -112,8 +112,11 @@ fn rpm(shell: &mut Interpreter<'_, '_>, ecosystem: Ecosystem, word: &Word) {
     let bare = RPM_ARCHES.iter().find_map(|arch| text.strip_suffix(arch)).unwrap_or(text);
     let (name, version) = split_rpm(bare);
     let arch = text.get(bare.len()..).unwrap_or_default();
-    let mut package =
-        Package::new(ecosystem, word, name, version).form(format!("{name}-{{version}}{arch}"));
+    let form = match ecosystem {
+        Ecosystem::Zypper => format!("{name}{arch}={{version}}"),
+        _ => format!("{name}-{{version}}{arch}"),
+    };
+    let mut package = Package::new(ecosystem, word, name, version).form(form);
     if version.is_empty() && may_hold_version(text) {
         package.strength = Strength::Unknown;
     }

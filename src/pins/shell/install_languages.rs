@@ -117,9 +117,11 @@ pub(super) fn gem(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) 
         shell.package(Package::new(Ecosystem::Gem, word, "rubygems", &version));
         return;
     }
-    let version = arguments.value(&["-v", "--version"]).map(|word| word.text().to_owned());
+    let option = arguments.value(&["-v", "--version"]);
+    let version = option.map(|word| word.text().to_owned());
     // Behind the dashes stand the options of extensions' builds.
     let count = arguments.before_dashes.unwrap_or(arguments.operands.len());
+    let option = option.filter(|_| count == 1);
     for word in arguments.operands.iter().take(count) {
         let text = word.text();
         if is_url(text) {
@@ -133,7 +135,8 @@ pub(super) fn gem(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) 
         let requested =
             if own.is_empty() { version.clone().unwrap_or_default() } else { own.to_owned() };
         let mut package = Package::new(Ecosystem::Gem, word, name, &requested)
-            .form(format!("{name}:{{version}}"));
+            .form(format!("{name}:{{version}}"))
+            .version_word(option.filter(|_| own.is_empty()));
         if own.is_empty() && name.contains('=') {
             package = package.fake("gem writes versions as name:version or with -v");
             package.name = name.split('=').next().unwrap_or_default().to_owned();
@@ -201,7 +204,9 @@ pub(super) fn cargo(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>
         shell.package(Package::new(Ecosystem::Git, url, url.text(), &requested).held(strength));
         return;
     }
-    let version = arguments.value(&["--version", "--vers"]).map(|word| word.text().to_owned());
+    let option = arguments.value(&["--version", "--vers"]);
+    let version = option.map(|word| word.text().to_owned());
+    let option = option.filter(|_| arguments.operands.len() == 1);
     for word in &arguments.operands {
         let text = word.text();
         let (name, own) = text.split_once('@').unwrap_or((text, ""));
@@ -210,7 +215,8 @@ pub(super) fn cargo(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>
         let strength = cargo_version(&requested);
         let mut package = Package::new(Ecosystem::Cargo, word, name, &requested)
             .held(strength)
-            .form(format!("{name}@{{version}}"));
+            .form(format!("{name}@{{version}}"))
+            .version_word(option.filter(|_| own.is_empty()));
         if requested.is_empty() && may_hold_version(text) {
             package.strength = Strength::Unknown;
         } else if strength == Strength::Exact

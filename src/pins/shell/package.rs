@@ -20,6 +20,8 @@ pub(super) struct Package<'w> {
     pub(super) strength: Strength,
     /// How a version would be written in place of the word.
     pub(super) template: Option<String>,
+    /// The word that holds the version, where that is another one (`-v 1.2`).
+    pub(super) version_word: Option<&'w Word>,
     pub(super) rule: Option<&'static str>,
     pub(super) note: Option<String>,
     pub(super) credit: Option<Credit>,
@@ -38,6 +40,7 @@ impl<'w> Package<'w> {
             requested: requested.to_owned(),
             strength: classify::version(ecosystem, requested),
             template: None,
+            version_word: None,
             rule: None,
             note: None,
             credit: None,
@@ -49,6 +52,12 @@ impl<'w> Package<'w> {
     /// With the form of a pin.
     pub(super) fn form(mut self, template: String) -> Self {
         self.template = Some(template);
+        self
+    }
+
+    /// With the word of an option that holds the version.
+    pub(super) fn version_word(mut self, word: Option<&'w Word>) -> Self {
+        self.version_word = word;
         self
     }
 
@@ -98,13 +107,18 @@ impl Interpreter<'_, '_> {
             input.rule = rule;
         }
         input.note = package.note;
+        input.built.clone_from(&self.environment.machine.built);
         input.origin.clone_from(&word.origin);
         let fake = input.rule == "pins/fake-pin";
         input.credit = package.credit.or_else(|| (!fake).then(|| self.credit(&input)).flatten());
         input.advice = package.advice.or_else(|| self.rot(&input));
+        let (word, range, template) = match package.version_word {
+            Some(version) => (version, version.range(), Some("{version}".to_owned())),
+            None => (word, range, package.template),
+        };
         let whole = 0..word.text().len();
         if word.origin.is_none() && word.site.is_none() && word.fragment.is_verbatim(whole) {
-            input.form = package.template.map(|template| PinForm {
+            input.form = template.map(|template| PinForm {
                 start_byte: range.start,
                 end_byte: range.end,
                 template,

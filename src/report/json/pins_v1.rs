@@ -35,7 +35,71 @@ struct Document<'a> {
     findings: Vec<Finding<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     inputs: Option<Vec<Input<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fixes: Option<Vec<Fix<'a>>>,
     gaps: Vec<Gap<'a>>,
+}
+
+/// What was or would be pinned, or why it is left alone.
+#[derive(Serialize)]
+struct Fix<'a> {
+    /// `fixed`, `fixable` or `left`.
+    outcome: &'static str,
+    file: &'a str,
+    start: Point,
+    ecosystem: &'a str,
+    subject: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pin: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edits: Option<Vec<Edit<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    fingerprint: &'a str,
+}
+
+/// Raw bytes of the file as it was, and what takes their place.
+#[derive(Serialize)]
+struct Edit<'a> {
+    byte_range: (usize, usize),
+    text: &'a str,
+}
+
+fn fixes<'a>(pins: &'a Pins<'_>) -> Option<Vec<Fix<'a>>> {
+    let fixing = pins.fixing?;
+    let outcome = if pins.is_fixed { "fixed" } else { "fixable" };
+    let fixed = fixing.fixed.iter().map(|one| Fix {
+        outcome,
+        file: &one.file,
+        start: one.start.into(),
+        ecosystem: one.ecosystem,
+        subject: &one.subject,
+        pin: Some(&one.pin),
+        from: Some(&one.from),
+        edits: Some(
+            one.edits
+                .iter()
+                .map(|edit| Edit { byte_range: (edit.start_byte, edit.end_byte), text: &edit.text })
+                .collect(),
+        ),
+        reason: None,
+        fingerprint: &one.fingerprint,
+    });
+    let left = fixing.left.iter().map(|one| Fix {
+        outcome: "left",
+        file: &one.file,
+        start: one.start.into(),
+        ecosystem: one.ecosystem,
+        subject: &one.subject,
+        pin: None,
+        from: None,
+        edits: None,
+        reason: Some(&one.reason),
+        fingerprint: &one.fingerprint,
+    });
+    Some(fixed.chain(left).collect())
 }
 
 #[derive(Serialize)]
@@ -224,6 +288,7 @@ pub(in crate::report) fn write(pins: &Pins<'_>, _: &View, out: &mut dyn Write) -
         head: head(pins),
         findings: report.findings.iter().map(Into::into).collect(),
         inputs: pins.inventory.then(inputs),
+        fixes: fixes(pins),
         gaps: report.gaps.iter().map(Into::into).collect(),
     };
     document(&value, out)
@@ -241,6 +306,7 @@ pub(in crate::report) fn write_lines(
     if pins.inventory {
         report.inputs.iter().try_for_each(|row| line("input", &Input::from(row), out))?;
     }
+    fixes(pins).into_iter().flatten().try_for_each(|row| line("fix", &row, out))?;
     report.gaps.iter().try_for_each(|row| line("gap", &Gap::from(row), out))
 }
 
@@ -266,8 +332,10 @@ mod tests {
             .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
             .map(|value| value["type"].as_str().unwrap().to_owned())
             .collect();
-        let expected =
-            ["report", "finding", "finding", "finding", "finding", "input", "input", "gap"];
+        let expected = [
+            "report", "finding", "finding", "finding", "finding", "input", "input", "fix", "fix",
+            "fix", "fix", "gap",
+        ];
         assert_eq!(types, expected);
     }
 }

@@ -39,6 +39,7 @@ pub(in crate::report) fn write(
     if pins.inventory {
         inventory(&mut page, pins)?;
     }
+    fixes(&mut page, pins)?;
     gaps(&mut page, pins)?;
     let rules = rules_of(report);
     if !rules.is_empty() {
@@ -185,6 +186,42 @@ fn inventory(page: &mut Page<'_>, pins: &Pins<'_>) -> io::Result<()> {
     let header = ["HELD", "REQUIRED", "ECOSYSTEM", "INPUT", "VERSION", "WHERE"];
     page.table(Some(&header), rows, &[], None)?;
     page.blank()
+}
+
+fn fixes(page: &mut Page<'_>, pins: &Pins<'_>) -> io::Result<()> {
+    let Some(fixing) = pins.fixing else { return Ok(()) };
+    let place = |file: &str, line: usize| Cell::new(format!("{}:{line}", format::escaped(file)));
+    if !fixing.fixed.is_empty() {
+        let done = if pins.is_fixed { "Pinned" } else { "Can be pinned (--fix)" };
+        let count = format::count(fixing.fixed.len(), "input");
+        page.heading(&format!("{done}: {count}"), Some(AnsiColor::Green))?;
+        let rows = fixing.fixed.iter().map(|one| {
+            vec![
+                place(&one.file, one.start.line),
+                Cell::new(format::escaped(&one.subject)),
+                Cell::new(format::escaped(&one.pin)),
+                Cell::new(format!("from {}", format::escaped(&one.from))),
+            ]
+        });
+        let rows = rows.collect();
+        page.grid(rows, &[])?;
+        page.blank()?;
+    }
+    if !fixing.left.is_empty() {
+        let count = format::count(fixing.left.len(), "input");
+        page.heading(&format!("Left alone: {count}"), Some(AnsiColor::Yellow))?;
+        let rows = fixing.left.iter().map(|one| {
+            vec![
+                place(&one.file, one.start.line),
+                Cell::new(format::escaped(&one.subject)),
+                Cell::new(format::escaped(&one.reason)),
+            ]
+        });
+        let rows = rows.collect();
+        page.grid(rows, &[])?;
+        page.blank()?;
+    }
+    Ok(())
 }
 
 fn gaps(page: &mut Page<'_>, pins: &Pins<'_>) -> io::Result<()> {

@@ -1,13 +1,15 @@
 //! `driftcheck pins`.
 
+mod fixing;
+
 use super::context::Context;
 use super::error::CliError;
 use super::exit::{Exit, Gaps};
 use super::output::Output;
 use crate::model::Severity;
-use crate::pins::{AuditOptions, PinReport, Requirements, audit_paths};
+use crate::pins::{AuditOptions, PinReport, Requirements, audit_paths, fix};
 use crate::report::Pins;
-use std::collections::BTreeMap;
+use fixing::FixOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,7 +20,8 @@ use std::sync::Arc;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   driftcheck pins
-  driftcheck pins images/ --require os-package=exact --format sarif --output pins.sarif")]
+  driftcheck pins images/ --require os-package=exact --format sarif --output pins.sarif
+  driftcheck pins --fix --from baseline:golden images/")]
 pub(super) struct PinsArgs {
     /// Files and folders
     #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
@@ -45,6 +48,8 @@ pub(super) struct PinsArgs {
     #[arg(long)]
     allow_gaps: bool,
     #[command(flatten)]
+    fix: FixOptions,
+    #[command(flatten)]
     output: Output,
 }
 
@@ -59,23 +64,35 @@ pub(super) fn run(args: &PinsArgs, context: &Context) -> Result<Exit, CliError> 
         discover: args.policy.is_none(),
         require,
         today: today.map(|now| now.to_zoned(jiff::tz::TimeZone::UTC).date()),
+        ..AuditOptions::default()
     };
     for path in &args.paths {
         let look = |error| CliError::because(format!("cannot look at {}", path.display()), error);
         path.symlink_metadata().map_err(look)?;
     }
+    let known = args.fix.known(context)?;
     let report = audit_paths(&args.paths, &options);
+    let gaps = if args.allow_gaps { Gaps::Allow } else { Gaps::Refuse };
+    let fixing = known.map(|known| fix::plan_for(report.clone(), &args.paths, &options, &known));
+    if let Some(fixing) = fixing.as_ref().filter(|_| args.fix.shows()) {
+        fixing::show(fixing, args.output.file(), context)?;
+        return Ok(exit(&report, args.fail_on, gaps));
+    }
+    let report = match &fixing {
+        Some(fixing) if args.fix.writes() => fixing::write(fixing, &args.paths)?,
+        _ => &report,
+    };
     let sources = |file: &str| std::fs::read(Path::new(file)).ok().map(Arc::from);
     let pins = Pins {
-        report: &report,
+        report,
         sources: &sources,
         inventory: args.inventory,
-        edits: &BTreeMap::new(),
+        fixing: fixing.as_ref(),
+        is_fixed: args.fix.writes(),
     };
     let view = context.view(args.output.file(), false);
     context.write(args.output.file(), |out| write(&pins, &view, out))?;
-    let gaps = if args.allow_gaps { Gaps::Allow } else { Gaps::Refuse };
-    Ok(exit(&report, args.fail_on, gaps))
+    Ok(exit(report, args.fail_on, gaps))
 }
 
 fn exit(report: &PinReport, fail_on: Severity, gaps: Gaps) -> Exit {
