@@ -175,7 +175,7 @@ pub fn plan_for(
         let PinFinding { fingerprint, file, start, ecosystem, subject, .. } = finding;
         match dropped {
             Some(reason) => {
-                left.push(Left { fingerprint, file, start, ecosystem, subject, reason })
+                left.push(Left { fingerprint, file, start, ecosystem, subject, reason });
             }
             None => {
                 fixed.push(Fixed {
