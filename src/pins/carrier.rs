@@ -27,6 +27,7 @@ pub const CARRIERS: &[Carrier] = &[
     super::packer::LEGACY,
     super::github_actions::CARRIER,
     super::cloud_init::CARRIER,
+    super::ansible::CARRIER,
     super::makefile::CARRIER,
     super::terraform::CARRIER,
     super::script::POWERSHELL,

@@ -31,6 +31,7 @@
 //! it does not understand ([`Strength::Unknown`] instead), and to let one bad file, or a bad part
 //! of a file, hide another.
 
+pub mod ansible;
 pub mod audit;
 pub mod carrier;
 pub mod classify;
@@ -42,12 +43,14 @@ pub mod github_actions;
 pub mod hcl;
 pub mod image;
 pub mod input;
+mod jinja;
 pub mod machine_image;
 pub mod makefile;
 pub mod packer;
 pub mod report;
 pub mod repository;
 pub mod requirements;
+mod resource;
 pub mod rules;
 pub mod script;
 pub mod shell;

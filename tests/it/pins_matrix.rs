@@ -315,6 +315,40 @@ pub const CARRIERS: &[Template] = &[
             })
         },
     },
+    Template {
+        carrier: "ansible",
+        form: "shell, literal",
+        path: "roles/web/tasks/main.yml",
+        lay: |command| {
+            let before = "- name: x\n  ansible.builtin.shell: |\n      ";
+            Laid::between(before, command, "\n  when: y\n", indented)
+        },
+    },
+    Template {
+        carrier: "ansible",
+        form: "shell, double quotes, in a block of a play",
+        path: "site.yml",
+        lay: |command| {
+            let before =
+                "- hosts: all\n  tasks:\n    - block:\n        - shell:\n            cmd: \"";
+            Laid::between(before, command, "\"\n", json)
+        },
+    },
+    Template {
+        carrier: "ansible",
+        form: "raw, single quotes, through a variable's text",
+        path: "tasks/x.yml",
+        lay: |command| Laid::between("- raw: '", command, "'\n", |c| (c == '\'').then_some("''")),
+    },
+    Template {
+        carrier: "ansible",
+        form: "argv",
+        path: "handlers/main.yml",
+        lay: |command| {
+            let before = "- ansible.builtin.command:\n    argv: [bash, -c, \"";
+            Laid::between(before, command, "\"]\n", json)
+        },
+    },
 ];
 
 /// A command, and its inputs in order: ecosystem, subject, strength with credits.
@@ -743,7 +777,15 @@ fn every_image_has_one_verdict_in_every_instruction() {
             let expected = format!("{from}..{to} {image}: container-image {subject} {strength}");
             assert_eq!(verdicts("dockerfile", "Dockerfile", &text), [expected], "{text}");
         }
-        let forms: [(&str, &str, &str, &str); 4] = [
+        let forms: [(&str, &str, &str, &str); 7] = [
+            ("ansible", "tasks/a.yml", "- docker_container: {name: x, image: \"", "\"}\n"),
+            ("ansible", "tasks/a.yml", "- containers.podman.podman_image:\n    name: ", "\n"),
+            (
+                "ansible",
+                "molecule/default/molecule.yml",
+                "driver: {name: docker}\nplatforms:\n  - image: '",
+                "'\n",
+            ),
             ("packer", "a.pkr.hcl", "source \"docker\" \"x\" {\n  image = \"", "\"\n}\n"),
             (
                 "packer-json",

@@ -42,6 +42,35 @@ const SAMPLES: &[(&str, &str)] = &[
         "P := «curl=7.88.1-10|curl» jq=1.6-2.1\nall: deps\ndeps:\n\t@apt-get install -y $(P) less=590-2\n\
          \tgo install «github.com/a/b@v1.2.3|github.com/a/b@latest»\n",
     ),
+    (
+        "site.yml",
+        "- hosts: all\n\
+         \x20 vars: {v: 1.6-2.1}\n\
+         \x20 tasks:\n\
+         \x20   - apt:\n\
+         \x20       name:\n\
+         \x20         - «curl=7.88.1-10|curl»  # the client\n\
+         \x20         - «jq={{ v }}|jq»\n\
+         \x20   - ansible.builtin.yum: name=«nginx-1.20.1-1.el9|nginx» state=present\n\
+         \x20   - pip: {name: '«flask==3.0.2|flask»', state: present}\n\
+         \x20   - apt: {name: '{{ item }}'}\n\
+         \x20     loop: ['«wget=1.21.3-1|wget»', less=590-2]\n\
+         \x20   - get_url:\n\
+         \x20       url: https://e.org/a-1.2.3.tgz\n\
+         \x20       dest: /tmp/a.tgz\n\
+         «        checksum: sha256:H64\n|»\
+         \x20   - git: {repo: 'https://e.org/a.git', version: «v1.2.3|main»}\n\
+         \x20   - shell: npm install -g «yarn@1.22.19|yarn»\n\
+         \x20   - docker_container: {name: x, image: '«nginx@sha256:H64|nginx:latest»'}\n",
+    ),
+    (
+        "requirements.yml",
+        "roles:\n\
+         \x20 - «{src: geerlingguy.docker, version: 6.1.0}|geerlingguy.docker»\n\
+         collections:\n\
+         \x20 - name: community.general\n\
+         \x20   version: 8.1.0\n",
+    ),
 ];
 
 /// One variant of a sample: which pin is taken away (none at first), and the text.

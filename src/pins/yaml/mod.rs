@@ -79,6 +79,13 @@ impl Node {
         Self(Arc::new(Inner { kind, range, tag, weight, height }))
     }
 
+    /// A value that another notation holds (`name=value` in a text), as if it stood here.
+    #[must_use]
+    pub fn scalar(fragment: Fragment) -> Self {
+        let range = fragment.raw_whole();
+        Self::new(Kind::Scalar { fragment, plain: false }, range, None)
+    }
+
     /// What it is.
     #[must_use]
     pub fn kind(&self) -> &Kind {
@@ -213,7 +220,22 @@ impl Stream {
 #[must_use]
 pub fn parse(source: &Fragment) -> Stream {
     let masked = template::mask(source);
-    let source = masked.as_ref().unwrap_or(source);
+    stream(masked.as_ref().unwrap_or(source))
+}
+
+/// Reads YAML whose template expressions stand in its strings and are resolved later. What is no
+/// YAML before it is rendered is read as [`parse`] does.
+#[must_use]
+pub fn parse_verbatim(source: &Fragment) -> Stream {
+    let verbatim = stream(source);
+    if verbatim.faults.is_empty() {
+        return verbatim;
+    }
+    let masked = parse(source);
+    if masked.faults.len() < verbatim.faults.len() { masked } else { verbatim }
+}
+
+fn stream(source: &Fragment) -> Stream {
     let stream = read(source);
     if stream.faults.iter().any(|(_, reason)| reason.contains("invalid indentation"))
         && let Some(indented) = indent::continuations(source)
