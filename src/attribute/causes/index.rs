@@ -101,9 +101,15 @@ impl<'a> Index<'a> {
             .filter(|event| event.actor == CauseKind::CloudInit && event.action == "module")
             .filter_map(|event| Some((event.time?.at.seconds, event.until?.at.seconds)))
             .collect();
+        let mut typed: HashMap<(&TreePath, &str), Vec<i64>> = HashMap::new();
+        for event in events.iter().filter(|event| is_typed(event)) {
+            let own = typed.entry((&event.source, event.detail.as_str())).or_default();
+            own.extend(event.time.map(|time| time.at.seconds));
+        }
+        typed.values_mut().for_each(|times| times.sort_unstable());
         let mut index = Self::default();
         for event in &events {
-            let window = window(event, &tasks, &modules);
+            let window = window(event, &tasks, &modules, &typed);
             index.add(Known { event, window }, moments);
         }
         index.sessions = sessions(&index.events, moments);
@@ -214,8 +220,18 @@ fn starts(events: &[&Event], fits: impl Fn(&Event) -> bool) -> Vec<i64> {
     starts
 }
 
+/// Whether a person gave this command, one after the other.
+fn is_typed(event: &Event) -> bool {
+    event.actor == CauseKind::Human && matches!(event.action.as_str(), "type" | "sudo" | "doas")
+}
+
 /// When an event ran, with tolerance; of what only the begin is known, up to what followed.
-fn window(event: &Event, tasks: &[i64], modules: &[(i64, i64)]) -> Option<Window> {
+fn window(
+    event: &Event,
+    tasks: &[i64],
+    modules: &[(i64, i64)],
+    typed: &HashMap<(&TreePath, &str), Vec<i64>>,
+) -> Option<Window> {
     let start = event.time?.at.seconds;
     let end = match event.until {
         Some(until) => until.at.seconds,
@@ -229,7 +245,13 @@ fn window(event: &Event, tasks: &[i64], modules: &[(i64, i64)]) -> Option<Window
                 let module = modules.iter().find(|(from, to)| (*from..=*to).contains(&start));
                 module.map_or(start.saturating_add(LONGEST_STEP), |(_, to)| *to)
             }
-            (CauseKind::Human, "type" | "sudo" | "doas") => start.saturating_add(LONGEST_COMMAND),
+            (CauseKind::Human, "type" | "sudo" | "doas") => {
+                let own = typed.get(&(&event.source, event.detail.as_str()));
+                let next = own.and_then(|times| times.iter().find(|next| **next > start).copied());
+                let longest = start.saturating_add(LONGEST_COMMAND);
+                next.map_or(longest, |next| next.min(longest))
+            }
+            (CauseKind::Terraform | CauseKind::Packer, "run") => start.saturating_add(LONGEST_TASK),
             _ => start.saturating_add(TOLERANCE),
         },
     };

@@ -17,6 +17,7 @@ mod named;
 mod nearby;
 mod outer;
 mod sessions;
+mod steps;
 mod transactions;
 mod windows;
 
@@ -45,6 +46,7 @@ pub static ATTRIBUTORS: &[&Attributor] = &[
     &transactions::ATTRIBUTOR,
     &transactions::HOLD,
     &named::ATTRIBUTOR,
+    &steps::ATTRIBUTOR,
     &nearby::ATTRIBUTOR,
     &windows::ATTRIBUTOR,
 ];

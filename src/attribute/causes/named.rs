@@ -142,9 +142,7 @@ fn grade(
 fn typed_in(index: &Index<'_>, case: &Case<'_>, user: &str) -> Option<Evidence> {
     let moment = case.moment?;
     let session = index.sessions.iter().find(|session| {
-        session.used_for == Use::Person
-            && session.user == user
-            && session.window.contains(moment.at)
+        session.used_for == Use::Person && session.is_of(user) && session.window.contains(moment.at)
     })?;
     session.evidence.first().cloned()
 }
@@ -167,18 +165,28 @@ fn backups(case: &Case<'_>, named: &[(By, Known<'_>)]) -> Vec<Found> {
     found.collect()
 }
 
-/// The unit that a link in a `.wants` or `.requires` directory enables, or that one directly in
-/// `/etc/systemd/system` masks or names.
+/// The unit that a link in a `.wants` or `.requires` directory enables, whose drop-in it is, that
+/// one directly in `/etc/systemd/system` masks or names, or whose link of a runlevel it is.
 fn unit(path: &TreePath) -> Option<String> {
     let names: Vec<&[u8]> = path.names().collect();
-    let name = match names.as_slice() {
+    let text = |name: &[u8]| std::str::from_utf8(name).ok().map(str::to_owned);
+    match names.as_slice() {
         [b"etc", b"systemd", b"system" | b"user", folder, name]
             if folder.ends_with(b".wants") || folder.ends_with(b".requires") =>
         {
-            name
+            text(name)
         }
-        [b"etc", b"systemd", b"system" | b"user", name] => name,
-        _ => return None,
-    };
-    std::str::from_utf8(name).ok().map(str::to_owned)
+        [b"etc", b"systemd", b"system" | b"system.control" | b"user", folder, _] => {
+            folder.strip_suffix(b".d").and_then(text)
+        }
+        [b"etc", b"systemd", b"system" | b"user", name] => {
+            text(name.strip_suffix(b".d").unwrap_or(name))
+        }
+        // `/etc/rc2.d/S01nginx`: sequence, then the name.
+        [b"etc", level, link] if level.starts_with(b"rc") && level.ends_with(b".d") => {
+            let name = link.strip_prefix(b"S").or(link.strip_prefix(b"K"))?.get(2..)?;
+            Some(format!("{}.service", text(name)?))
+        }
+        _ => None,
+    }
 }

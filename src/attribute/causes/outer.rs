@@ -2,7 +2,9 @@
 
 use super::index::{Index, Known};
 use super::sessions::Use;
-use crate::model::{Cause, CauseKind, Confidence, Event, EventSubject, Timestamp};
+use crate::model::{
+    Cause, CauseKind, Confidence, Event, EventSubject, EventTime, TimeCertainty, Timestamp,
+};
 
 /// The cause of a transaction, with the chain from the outside in.
 pub fn outer(index: &Index<'_>, transaction: &Known<'_>) -> Cause {
@@ -98,11 +100,18 @@ fn tool<'a>(index: &Index<'a>, event: &Event, at: Timestamp) -> Option<(Known<'a
         CauseKind::Puppet,
         CauseKind::Salt,
     ];
+    // Agents that log a resource when it is done name it after the transaction began.
+    let done = |known: &Known<'_>| {
+        let ended = event.until.unwrap_or(EventTime { at, certainty: TimeCertainty::Exact });
+        known.event.time.is_some_and(|time| {
+            (at.seconds..=ended.at.seconds.saturating_add(5)).contains(&time.at.seconds)
+        }) && known.event.subjects.iter().any(|subject| shares(subject, event))
+    };
     let running = index.events.iter().filter(|known| {
         let actions = ["module", "task", "run", "resource", "configure"];
         tools.contains(&known.event.actor)
             && actions.contains(&known.event.action.as_str())
-            && known.window.is_some_and(|window| window.contains(at))
+            && (known.window.is_some_and(|window| window.contains(at)) || done(known))
     });
     let fit = |known: &Known<'_>| {
         if known.event.subjects.iter().any(|subject| shares(subject, event)) {
@@ -152,7 +161,7 @@ fn typed<'a>(index: &Index<'a>, event: &Event, at: Timestamp) -> Option<Known<'a
         Some(window) => window.contains(at),
         None => index.sessions.iter().any(|session| {
             session.used_for == Use::Person
-                && session.user == known.event.detail
+                && session.is_of(&known.event.detail)
                 && session.window.contains(at)
         }),
     };

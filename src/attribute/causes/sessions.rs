@@ -33,8 +33,20 @@ pub struct Session {
     pub is_closed: bool,
     /// What for.
     pub used_for: Use,
+    /// Whether somebody sat at it: it had a terminal (`wtmp` tells only of such), ran sudo or su,
+    /// or its user's history was written in its time.
+    pub is_interactive: bool,
+    /// Other users that it became by sudo or su.
+    pub became: Vec<String>,
     /// The line that opened it, and what shows its use.
     pub evidence: Vec<Evidence>,
+}
+
+impl Session {
+    /// Whether commands of this user's shell may have been typed in it.
+    pub fn is_of(&self, user: &str) -> bool {
+        self.user == user || self.became.iter().any(|other| other == user)
+    }
 }
 
 /// All logins of the events, each once although several logs tell it.
@@ -55,7 +67,10 @@ pub fn sessions(events: &[Known<'_>], moments: &mut Moments<'_>) -> Vec<Session>
                     .until
                     .is_none_or(|until| one.window.end.abs_diff(until.at.seconds) <= 2)
         };
-        if found.iter().any(is_known) {
+        let has_terminal =
+            known.event.source.file_name().is_some_and(|name| name.starts_with(b"wtmp"));
+        if let Some(other) = found.iter_mut().find(|one| is_known(one)) {
+            other.is_interactive |= has_terminal;
             continue;
         }
         let end = known.event.until.map(|until| until.at.seconds);
@@ -68,13 +83,46 @@ pub fn sessions(events: &[Known<'_>], moments: &mut Moments<'_>) -> Vec<Session>
             window,
             is_closed: end.is_some(),
             used_for: Use::Person,
+            is_interactive: has_terminal,
+            became: Vec::new(),
             evidence: vec![known.evidence()],
         });
     }
+    persons(&mut found, events, moments);
     found.sort_by_key(|session| session.window);
     ansible(&mut found, events);
     provisioners(&mut found, events, moments);
     found
+}
+
+/// What shows that somebody sat at a session, and as whom.
+fn persons(sessions: &mut [Session], events: &[Known<'_>], moments: &mut Moments<'_>) {
+    for known in events.iter().filter(|known| known.event.actor == CauseKind::Human) {
+        let event = known.event;
+        let at = match event.action.as_str() {
+            "sudo" | "su" | "doas" => event.time.map(|time| time.at),
+            "history" => {
+                let own = moments.path(&event.source).filter(|moment| moment.is_own);
+                own.map(|moment| moment.at)
+            }
+            "type" => event.time.map(|time| time.at),
+            _ => None,
+        };
+        let Some(at) = at else { continue };
+        for session in sessions.iter_mut() {
+            if session.is_of(&event.detail) && session.window.contains(at) {
+                session.is_interactive = true;
+                for subject in &event.subjects {
+                    if let EventSubject::Fact { scope, key } = subject
+                        && scope == "su"
+                        && !session.is_of(key)
+                    {
+                        session.became.push(key.clone());
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// The session that was opened last before a run's first task is the run's own.

@@ -2,6 +2,7 @@
 //! since nothing else tells what its scripts did; all else is weak.
 
 use super::index::{Index, Known, Window};
+use super::moment::Moment;
 use super::outer::outer;
 use super::sessions::{Session, Use};
 use super::{Attributor, Case, Found};
@@ -27,6 +28,11 @@ fn attribute(index: &Index<'_>, case: &Case<'_>) -> Vec<Found> {
     if BUSY.iter().any(|place| path.is_at_or_below(&TreePath::parse(place))) {
         return Vec::new();
     }
+    ran_at(index, moment)
+}
+
+/// What ran at a moment: the shortest event or session that it lies in.
+pub fn ran_at(index: &Index<'_>, moment: Moment) -> Vec<Found> {
     let lasting = index.lasting.iter().filter_map(|number| index.events.get(*number));
     let shortest_event = lasting
         .filter(|known| known.agrees(Some(moment)))
@@ -39,7 +45,7 @@ fn attribute(index: &Index<'_>, case: &Case<'_>) -> Vec<Found> {
         .min_by_key(|session| session.window.length());
     match (shortest_event, shortest_session) {
         (Some((window, known)), session) if is_shorter(window, session) => of_event(index, known),
-        (_, Some(session)) => vec![of_session(session, moment.is_certain && moment.is_own)],
+        (_, Some(session)) => of_session(session, moment.is_certain && moment.is_own),
         (Some((_, known)), None) => of_event(index, known),
         (None, None) => Vec::new(),
     }
@@ -66,19 +72,32 @@ fn of_event(index: &Index<'_>, known: &Known<'_>) -> Vec<Found> {
     vec![Found { cause: Cause { confidence: Confidence::Weak, ..cause }, agrees: true }]
 }
 
-fn of_session(session: &Session, is_certain: bool) -> Found {
+/// A person's session is told as what it is; where it had a terminal, or typed commands, also as
+/// the person's doing.
+fn of_session(session: &Session, is_certain: bool) -> Vec<Found> {
     let is_short = session.is_closed && session.window.length() <= LONG_SESSION;
-    let (kind, detail, confidence) = match session.used_for {
+    let found = |kind, detail: &str, confidence| Found {
+        cause: Cause {
+            kind,
+            detail: detail.to_owned(),
+            confidence,
+            evidence: session.evidence.clone(),
+        },
+        agrees: true,
+    };
+    match session.used_for {
         Use::Tool(kind @ (CauseKind::Terraform | CauseKind::Packer), detail)
             if is_short && is_certain =>
         {
-            (kind, detail.to_owned(), Confidence::Strong)
+            vec![found(kind, detail, Confidence::Strong)]
         }
-        Use::Tool(kind, detail) => (kind, detail.to_owned(), Confidence::Weak),
-        Use::Person => (session.kind, session.detail.clone(), Confidence::Weak),
-    };
-    Found {
-        cause: Cause { kind, detail, confidence, evidence: session.evidence.clone() },
-        agrees: true,
+        Use::Tool(kind, detail) => vec![found(kind, detail, Confidence::Weak)],
+        Use::Person => {
+            let mut all = vec![found(session.kind, &session.detail, Confidence::Weak)];
+            if session.is_interactive && session.kind != CauseKind::Human {
+                all.push(found(CauseKind::Human, &session.user, Confidence::Weak));
+            }
+            all
+        }
     }
 }

@@ -1,22 +1,25 @@
 //! What provisioners leave lying about: scripts of Terraform and Packer in `/tmp`, Ansible's
 //! working directories and backups.
 
-use super::log::{at_path, each_line};
+use super::log::at_path;
 use super::zone::{Zone, civil};
 use super::{At, Sink, command};
 use crate::collect::reader::Reader;
 use crate::collect::{Collector, View};
-use crate::filesystem::resolve::{LastLink, resolve};
+use crate::filesystem::resolve::{LastLink, read_node, resolve};
 use crate::model::{CauseKind, EventSubject, EventTime, Records, Stage, TimeCertainty, TreePath};
 
 /// The row of the table.
 pub static COLLECTOR: Collector = Collector {
     name: "events-leavings",
-    version: 1,
+    version: 2,
     summary: "scripts, backups and directories that provisioners left",
     wanted: &["terraform_*", "terraform-*", "packer*", "script_*", "*~", ".ansible"],
     collect,
 };
+
+/// Of one script; inline provisioners have some kilobytes.
+const MAX_SCRIPT: u64 = 1 << 20;
 
 fn collect(view: &View<'_>, records: &mut Records) {
     let mut reader = Reader::new(view, records, Stage::Events, 0);
@@ -76,16 +79,16 @@ fn scripts(
     own.subjects = vec![EventSubject::Path(path.clone())];
     own.forgeable = true;
     sink.push(own);
-    each_line(reader, &log, |number, line| {
-        let subjects = command::subjects(line, "", "/root");
-        if !subjects.is_empty() {
-            let mut event = At { path, line: Some(number) }.event(actor, "run", detail, line);
-            event.time = Some(time);
-            event.subjects = subjects;
-            event.forgeable = true;
-            sink.push(event);
-        }
-    });
+    let filesystem = reader.filesystem;
+    let bytes = log.open(filesystem).and_then(|node| read_node(filesystem, &node, MAX_SCRIPT));
+    let Some(bytes) = reader.keep(path, bytes) else { return };
+    for (subjects, line, quoted) in command::of_script(&String::from_utf8_lossy(&bytes), "/root") {
+        let mut event = At { path, line }.event(actor, "run", detail, &quoted);
+        event.time = Some(time);
+        event.subjects = subjects;
+        event.forgeable = true;
+        sink.push(event);
+    }
 }
 
 /// `~/.ansible/tmp`, where Ansible's modules are put while they run.

@@ -155,10 +155,23 @@ impl Work<'_> {
             let name = text_of(entry, "name").or_else(|| scalar(entry));
             let Some(name) = name.filter(|name| name != "default") else { continue };
             let home = text_of(entry, "homedir").unwrap_or_else(|| format!("/home/{name}"));
-            let mut subjects = vec![fact("users", &name)];
+            let mut subjects = vec![fact("users", &name), fact("groups", &name)];
             subjects.extend(below(&home));
+            for key in ["groups", "primary_group"] {
+                let groups = text_of(entry, key).unwrap_or_default();
+                let listed = list(get(entry, key)).into_iter().filter_map(scalar);
+                let named = groups.split(',').map(|one| one.trim().to_owned()).chain(listed);
+                subjects
+                    .extend(named.filter(|one| !one.is_empty()).map(|one| fact("groups", &one)));
+            }
+            if get(entry, "sudo").is_some() || get(entry, "doas").is_some() {
+                subjects.extend(path("/etc/sudoers.d/90-cloud-init-users"));
+                subjects.extend(path("/etc/doas.conf"));
+            }
             self.add("users_groups", "users_groups", &name, &format!("users: {name}"), subjects);
         }
+        self.groups(top);
+        self.mounts(top);
         for (key, module, paths) in KEYS {
             if get(top, key).is_some() {
                 let subjects = paths.iter().filter_map(|place| match place.strip_suffix('/') {
@@ -168,6 +181,54 @@ impl Work<'_> {
                 self.add(module, module, &format!("{key}:"), key, subjects.collect());
             }
         }
+    }
+}
+
+impl Work<'_> {
+    /// `groups: [ops, {docker: [anna]}]`.
+    fn groups(&mut self, top: &Yaml<'_>) {
+        let mut subjects = Vec::new();
+        for entry in list(get(top, "groups")).into_iter().chain(get(top, "groups")) {
+            match entry {
+                Yaml::Mapping(map) => {
+                    let names = map.iter().take(MAX_ENTRIES).filter_map(|(name, _)| scalar(name));
+                    subjects.extend(names.map(|name| fact("groups", &name)));
+                }
+                entry => {
+                    let names = scalar(entry).unwrap_or_default();
+                    let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+                    subjects.extend(names.map(|name| fact("groups", name)));
+                }
+            }
+        }
+        self.add("users_groups", "users_groups", "groups:", "groups", subjects);
+    }
+
+    /// `mounts: [[device, /data, …]]`, `swap: {filename: /swap.img}`, `rsyslog`'s and repositories'
+    /// own file names.
+    fn mounts(&mut self, top: &Yaml<'_>) {
+        let mut subjects = Vec::new();
+        for entry in list(get(top, "mounts")) {
+            let point = match entry {
+                Yaml::Sequence(fields) => fields.get(1).and_then(scalar),
+                _ => None,
+            };
+            subjects.extend(point.and_then(|point| path(&point)));
+        }
+        if let Some(swap) = get(top, "swap") {
+            subjects.extend(text_of(swap, "filename").and_then(|file| path(&file)));
+        }
+        self.add("mounts", "mounts", "mounts:", "mounts", subjects);
+        let mut named = Vec::new();
+        for (key, directory, end) in
+            [("yum_repos", "/etc/yum.repos.d", ".repo"), ("zypper", "/etc/zypp/repos.d", ".repo")]
+        {
+            if let Some(Yaml::Mapping(map)) = get(top, key) {
+                let names = map.iter().take(MAX_ENTRIES).filter_map(|(name, _)| scalar(name));
+                named.extend(names.filter_map(|name| path(&format!("{directory}/{name}{end}"))));
+            }
+        }
+        self.add("yum_add_repo", "yum_add_repo", "yum_repos:", "yum_repos", named);
     }
 }
 
@@ -220,11 +281,36 @@ const KEYS: &[(&str, &str, &[&str])] = &[
     ("ssh_keys", "ssh", &["/etc/ssh/"]),
     ("ssh_genkeytypes", "ssh", &["/etc/ssh/"]),
     ("ssh_authorized_keys", "ssh", &["/root/.ssh/authorized_keys"]),
-    ("puppet", "puppet", &["/etc/puppet/", "/etc/puppetlabs/"]),
+    ("puppet", "puppet", &["/etc/puppet/", "/etc/puppetlabs/", "/etc/default/puppet"]),
     ("chef", "chef", &["/etc/chef/"]),
     ("salt_minion", "salt_minion", &["/etc/salt/"]),
     ("snap", "snap", &["/snap/", "/var/lib/snapd/"]),
     ("wireguard", "wireguard", &["/etc/wireguard/"]),
+    ("preserve_hostname", "set_hostname", &["/etc/hostname"]),
+    ("apt_pipelining", "apt_pipelining", &["/etc/apt/apt.conf.d/90cloud-init-pipelining"]),
+    ("apt_sources", "apt_configure", &["/etc/apt/sources.list.d/", "/etc/apt/trusted.gpg.d/"]),
+    ("apt_proxy", "apt_configure", &["/etc/apt/apt.conf.d/90cloud-init-aptproxy"]),
+    ("disk_setup", "disk_setup", &["/etc/fstab"]),
+    ("grub_dpkg", "grub_dpkg", &["/var/cache/debconf/"]),
+    ("byobu_by_default", "byobu", &["/etc/profile.d/Z97-byobu.sh", "/etc/byobu/"]),
+    ("landscape", "landscape", &["/etc/landscape/", "/etc/default/landscape-client"]),
+    ("lxd", "lxd", &["/var/lib/lxd/", "/var/snap/lxd/", "/etc/default/lxd-bridge"]),
+    ("mcollective", "mcollective", &["/etc/mcollective/", "/etc/puppetlabs/mcollective/"]),
+    (
+        "ubuntu_advantage",
+        "ubuntu_advantage",
+        &["/etc/ubuntu-advantage/", "/var/lib/ubuntu-advantage/"],
+    ),
+    ("ubuntu_pro", "ubuntu_pro", &["/etc/ubuntu-advantage/", "/var/lib/ubuntu-advantage/"]),
+    ("rh_subscription", "rh_subscription", &["/etc/pki/", "/etc/rhsm/", "/etc/yum.repos.d/"]),
+    ("spacewalk", "spacewalk", &["/etc/sysconfig/rhn/"]),
+    ("fan", "fan", &["/etc/network/fan"]),
+    ("ssh", "ssh", &["/etc/ssh/"]),
+    ("ssh_deletekeys", "ssh", &["/etc/ssh/"]),
+    ("ssh_import_id", "ssh_import_id", &["/root/.ssh/authorized_keys"]),
+    ("ansible", "ansible", &["/etc/ansible/", "/usr/local/bin/", "/root/.local/"]),
+    ("updates", "install_hotplug", &["/etc/udev/rules.d/90-cloud-init-hook-hotplug.rules"]),
+    ("raspberry_pi", "raspberry_pi", &["/boot/firmware/config.txt"]),
 ];
 
 pub(in crate::collect::events) fn get<'a, 'b>(
@@ -329,7 +415,7 @@ mod tests {
                 "write_files /etc/c",
                 "runcmd /etc/d",
                 "runcmd /etc/e",
-                "users_groups users:bob /home/bob/",
+                "users_groups users:bob groups:bob /home/bob/",
                 "timezone /etc/localtime /etc/timezone",
             ],
         );

@@ -212,7 +212,8 @@ mod tests {
             &[
                 "write set_hostname /etc/hostname",
                 "write network /etc/netplan/50-cloud-init.yaml",
-                "run users_groups users:deploy groups:deploy /home/deploy/ /etc/passwd /etc/passwd- \
+                "run users_groups users:deploy groups:deploy /home/deploy/ /var/mail/deploy \
+                 /var/spool/mail/deploy /etc/passwd /etc/passwd- \
                  /etc/shadow /etc/shadow- /etc/group /etc/group- /etc/gshadow /etc/gshadow- \
                  /etc/subuid /etc/subuid- /etc/subgid /etc/subgid-",
                 "module users_groups ",

@@ -6,6 +6,8 @@
 
 pub mod config;
 pub mod log;
+mod output;
+mod scripts;
 
 use super::log::{each_line, rotated, tell_dropped};
 use super::zone::epoch;
@@ -18,7 +20,7 @@ use std::collections::BTreeMap;
 /// The row of the table.
 pub static COLLECTOR: Collector = Collector {
     name: "events-cloud-init",
-    version: 1,
+    version: 2,
     summary: "modules that cloud-init ran, its commands, the files it wrote",
     wanted: &[],
     collect,
@@ -42,7 +44,16 @@ fn collect(view: &View<'_>, records: &mut Records) {
             parser.take(At { path: &file.path, line: Some(number) }, line, &mut sink);
         });
     }
+    if parser.windows.is_empty() {
+        for file in rotated(&mut reader, "/var/log", "cloud-init-output.log") {
+            let mut stages = output::Stages::default();
+            each_line(&mut reader, &file, |number, line| {
+                stages.take(At { path: &file.path, line: Some(number) }, line, &mut sink);
+            });
+        }
+    }
     tell_dropped(&mut reader, &TreePath::parse("/var/log/cloud-init.log"), sink.dropped);
+    scripts::of_machine(&mut reader, &parser.windows, &mut sink);
     let instances = TreePath::parse("/var/lib/cloud/instances");
     for (name, _) in reader.list_directories(&instances).into_iter().take(MAX_INSTANCES) {
         let directory = instances.join(&name);
@@ -61,6 +72,7 @@ fn collect(view: &View<'_>, records: &mut Records) {
             // The merged configuration holds all parts of the user-data.
             is_merged |= file == "cloud-config.txt" && !bytes.is_empty();
         }
+        scripts::of_instance(&mut reader, &directory, is_merged, &windows, &mut sink);
     }
     reader.records.events.extend(sink.into_events());
 }

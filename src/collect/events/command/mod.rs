@@ -41,6 +41,38 @@ pub fn of_words(words: &[String], directory: &str, home: &str) -> Vec<EventSubje
     shell.found
 }
 
+/// What a whole script touches, each with the first line that seems to say so and its number.
+#[must_use]
+pub fn of_script(text: &str, home: &str) -> Vec<(Vec<EventSubject>, Option<u64>, String)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let quoted = |subject: EventSubject| {
+        let needle = match &subject {
+            EventSubject::Path(path) | EventSubject::Below(path) => path.to_string(),
+            EventSubject::Package { key, .. } => key.name.clone(),
+            EventSubject::Fact { key, .. } => key.split('.').next().unwrap_or_default().to_owned(),
+            EventSubject::Content { path, .. } => path.to_string(),
+        };
+        let name = needle.rsplit('/').next().unwrap_or_default();
+        let holds = |part: &str| {
+            lines
+                .iter()
+                .position(|line| !part.is_empty() && line.contains(part) && !line.starts_with("#!"))
+        };
+        let at = holds(&needle).or_else(|| holds(name));
+        let line = at.and_then(|at| lines.get(at)).copied().unwrap_or("a command of this script");
+        let number = at.and_then(|at| u64::try_from(at).ok()).map(|at| at.saturating_add(1));
+        (subject, number, line.to_owned())
+    };
+    let mut found: Vec<(Vec<EventSubject>, Option<u64>, String)> = Vec::new();
+    for (subject, number, line) in subjects(text, "", home).into_iter().map(quoted) {
+        match found.iter_mut().find(|(_, other, _)| *other == number) {
+            Some((subjects, ..)) => subjects.push(subject),
+            None => found.push((vec![subject], number, line)),
+        }
+    }
+    found
+}
+
 /// Programs that run another one, with those of their options that take a value.
 const WRAPPERS: [(&str, &[&str]); 18] = [
     (

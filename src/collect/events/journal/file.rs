@@ -172,7 +172,7 @@ impl<'a> Journal<'a> {
             return Ok(None);
         }
         // Most are told by their identifier alone, before the message is read.
-        let by_python = entry.identifier.starts_with("python");
+        let by_python = entry.identifier.contains("python");
         if !by_python && !is_of_interest(&entry.identifier, "") {
             return Ok(None);
         }

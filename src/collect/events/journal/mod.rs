@@ -18,7 +18,7 @@ use file::{Entry, Journal};
 /// The row of the table.
 pub static COLLECTOR: Collector = Collector {
     name: "events-journal",
-    version: 1,
+    version: 2,
     summary: "Ansible's tasks, sessions, sudo and accounts in systemd's journal",
     wanted: &[],
     collect,

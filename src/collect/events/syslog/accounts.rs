@@ -52,12 +52,32 @@ fn subjects(tag: &str, text: &str) -> Vec<EventSubject> {
         found.push(fact("groups", name));
     } else if let Some(name) = quoted("password for '").or(quoted("password expiry for '")) {
         found.push(fact("users", name));
+    } else if let Some(name) = quoted("lock user '").or(quoted("changed user '")) {
+        found.push(fact("users", name));
+    } else if let Some(name) = quoted("delete '") {
+        found.push(fact("users", name));
+        found.extend(quoted("group '").map(|name| fact("groups", name)));
+    } else if let Some((_, rest)) = text.split_once("password changed for ") {
+        found.extend(rest.split_whitespace().next().map(|name| fact("users", name)));
+    } else if let Some((_, rest)) = text.split_once("changed password expiry for ") {
+        found.extend(rest.split_whitespace().next().map(|name| fact("users", name)));
+    } else if let Some((user, group)) = member(text) {
+        found.push(fact("users", user));
+        found.push(fact("groups", group));
     } else if tag == "crontab" && (text.contains(" REPLACE (") || text.contains(" DELETE (")) {
         let user = text.rsplit('(').next().unwrap_or_default().trim_end_matches(')');
         found.extend(path(&format!("/var/spool/cron/crontabs/{user}")));
         found.extend(path(&format!("/var/spool/cron/{user}")));
     }
     found
+}
+
+/// gpasswd's `user anna added by root to group docker`, `user anna removed by root from group x`.
+fn member(text: &str) -> Option<(&str, &str)> {
+    let rest = text.strip_prefix("user ")?;
+    let (user, rest) = rest.split_once(' ')?;
+    let (_, group) = rest.split_once(" group ")?;
+    (rest.starts_with("added by") || rest.starts_with("removed by")).then_some((user, group.trim()))
 }
 
 #[cfg(test)]
@@ -82,6 +102,11 @@ mod tests {
         check("usermod", "add 'app' to shadow group 'sudo'", &["users app", "groups sudo"]);
         check("passwd", "password for 'app' changed by 'root'", &["users app"]);
         check("userdel", "delete user 'app'", &["users app"]);
+        check("usermod", "lock user 'app' password", &["users app"]);
+        check("usermod", "change user 'app' shell from '/a' to '/b'", &["users app"]);
+        check("chpasswd", "pam_unix(chpasswd:chauthtok): password changed for app", &["users app"]);
+        check("gpasswd", "user app added by root to group ops", &["users app", "groups ops"]);
+        check("userdel", "delete 'app' from group 'ops'", &["users app", "groups ops"]);
         let cron = ["/var/spool/cron/crontabs/root", "/var/spool/cron/root"];
         check("crontab", "(root) REPLACE (root)", &cron);
         check("crontab", "(root) LIST (root)", &[]);

@@ -20,7 +20,7 @@ use sessions::Sessions;
 /// The row of the table.
 pub static COLLECTOR: Collector = Collector {
     name: "events-syslog",
-    version: 1,
+    version: 2,
     summary: "Ansible's tasks, sessions, sudo and accounts in syslog's files",
     wanted: &[],
     collect,
@@ -63,7 +63,8 @@ fn collect(view: &View<'_>, records: &mut Records) {
 /// Told before the time is read, so that millions of other lines cost little.
 pub fn is_of_interest(tag: &str, message: &str) -> bool {
     tag.starts_with("ansible-")
-        || (tag.starts_with("python") && message.starts_with("ansible-"))
+        // Python's own tag: `python3.11`, RHEL's `platform-python`.
+        || (tag.contains("python") && message.starts_with("ansible-"))
         || sessions::TAGS.contains(&tag)
         || accounts::TAGS.contains(&tag)
         || tag == PUPPET

@@ -1,12 +1,22 @@
 //! Who was logged in: sshd, login, su and sudo in the authentication log.
 
 use super::Message;
-use crate::collect::events::{Sink, command};
-use crate::model::{CauseKind, Event};
+use crate::collect::events::{Sink, command, fact, path};
+use crate::model::{CauseKind, Event, EventSubject};
 use std::collections::BTreeMap;
 
 /// Programs whose messages are read here. `sshd-session` is OpenSSH's name from 9.8 on.
-pub const TAGS: [&str; 6] = ["sshd", "sshd-session", "login", "su", "sudo", "doas"];
+pub const TAGS: [&str; 9] = [
+    "sshd",
+    "sshd-session",
+    "login",
+    "su",
+    "sudo",
+    "doas",
+    "pkexec",
+    "sftp-server",
+    "internal-sftp",
+];
 
 /// Sessions that are open at one time; a log without ends has no end.
 const MAX_OPEN: usize = 4096;
@@ -15,6 +25,8 @@ const MAX_OPEN: usize = 4096;
 #[derive(Debug, Default)]
 pub struct Sessions {
     open: BTreeMap<String, Event>,
+    /// Who speaks sftp, by process.
+    transfers: BTreeMap<String, String>,
 }
 
 impl Sessions {
@@ -23,6 +35,8 @@ impl Sessions {
         match message.tag {
             "sudo" => run(message, sink),
             "doas" => doas(message, sink),
+            "pkexec" => pkexec(message, sink),
+            "sftp-server" | "internal-sftp" => self.transfer(message, sink),
             _ => self.session(message, sink),
         }
     }
@@ -53,12 +67,47 @@ impl Sessions {
             }
         } else if let Some(rest) = text.strip_prefix("(to ") {
             // `(to root) anna on pts/0`
-            if let Some((_, rest)) = rest.split_once(") ") {
+            if let Some((to, rest)) = rest.split_once(") ") {
                 let user = rest.split_whitespace().next().unwrap_or_default();
                 let mut event = event(message, CauseKind::Human, "su", user);
-                event.time = Some(message.time);
+                // Whose shell it became: attribution looks for what was typed there.
+                event.subjects = vec![fact("su", to)];
                 sink.push(event);
             }
+        }
+    }
+
+    /// OpenSSH's sftp-server at its level INFO: `open "/etc/x" flags WRITE,CREATE mode 0644`.
+    fn transfer(&mut self, message: Message<'_>, sink: &mut Sink) {
+        let text = message.text;
+        if let Some(rest) = text.strip_prefix("session opened for local user ") {
+            if let Some((user, from)) = rest.split_once(" from ")
+                && self.transfers.len() < MAX_OPEN
+            {
+                let from = from.trim_matches(['[', ']']);
+                self.transfers.insert(message.pid.to_owned(), format!("{user} from {from}"));
+            }
+            return;
+        }
+        if text.starts_with("session closed for local user ") {
+            self.transfers.remove(message.pid);
+            return;
+        }
+        let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
+        let writes = match verb {
+            "open" => rest.contains("WRITE") || rest.contains("CREATE"),
+            "remove" | "mkdir" | "rmdir" | "rename" | "posix-rename" | "symlink" | "link"
+            | "hardlink" | "set" | "setstat" | "fsetstat" | "lsetstat" => true,
+            _ => false,
+        };
+        if !writes {
+            return;
+        }
+        let detail = self.transfers.get(message.pid).map_or("sftp", String::as_str);
+        let mut event = event(message, CauseKind::SshSession, "transfer", detail);
+        event.subjects = rest.split('"').skip(1).step_by(2).filter_map(path).collect();
+        if !event.subjects.is_empty() {
+            sink.push(event);
         }
     }
 
@@ -108,13 +157,29 @@ fn run(message: Message<'_>, sink: &mut Sink) {
         if line.contains("BECOME-SUCCESS-") { CauseKind::Ansible } else { CauseKind::Human };
     let detail = if actor == CauseKind::Ansible { "become" } else { user };
     let mut event = event(message, actor, "sudo", detail);
-    // sudo joins the words without quotes, so `sh -c` has its script in all that follows.
-    let script = line.split_once(" -c ").filter(|(shell, _)| !shell.contains(' '));
-    event.subjects = match script {
-        Some((_, script)) => command::subjects(script, directory, "/root"),
-        None => command::subjects(line, directory, "/root"),
-    };
+    let to = settings.split_once("USER=").map(|(_, rest)| rest).unwrap_or("root");
+    let to = to.split(" ;").next().unwrap_or_default();
+    event.subjects = ran(line, directory, &home_of(to));
+    event.subjects.push(fact("su", to));
     sink.push(event);
+}
+
+/// Where homes are by custom.
+fn home_of(user: &str) -> String {
+    if user == "root" { "/root".to_owned() } else { format!("/home/{user}") }
+}
+
+/// A command whose words were joined without quotes: what looks like an operator is part of a
+/// word, but for the script of `sh -c`, which is all that follows.
+fn ran(line: &str, directory: &str, home: &str) -> Vec<EventSubject> {
+    let script = line.split_once(" -c ").filter(|(shell, _)| !shell.contains(' '));
+    match script {
+        Some((_, script)) => command::subjects(script, directory, home),
+        None => {
+            let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            command::of_words(&words, directory, home)
+        }
+    }
 }
 
 /// OpenDoas: `USER ran command CMD as root from /dir`.
@@ -123,7 +188,20 @@ fn doas(message: Message<'_>, sink: &mut Sink) {
     let (line, place) = rest.rsplit_once(" as ").unwrap_or((rest, ""));
     let directory = place.split_once(" from ").map(|(_, dir)| dir).unwrap_or_default();
     let mut event = event(message, CauseKind::Human, "doas", user);
-    event.subjects = command::subjects(line, directory, "/root");
+    event.subjects = ran(line, directory, "/root");
+    sink.push(event);
+}
+
+/// polkit's: `USER: Executing command [USER=root] [TTY=…] [CWD=/dir] [COMMAND=/bin/x y]`.
+fn pkexec(message: Message<'_>, sink: &mut Sink) {
+    let Some((user, rest)) = message.text.split_once(": Executing command ") else { return };
+    let field = |name: &str| {
+        let rest = rest.split_once(&format!("[{name}="))?.1;
+        rest.split(']').next()
+    };
+    let Some(line) = field("COMMAND") else { return };
+    let mut event = event(message, CauseKind::Human, "sudo", user);
+    event.subjects = ran(line, field("CWD").unwrap_or_default(), "/root");
     sink.push(event);
 }
 
@@ -189,10 +267,57 @@ mod tests {
                 ("su", "9", "(to root) anna on pts/0"),
             ],
             &[
+                "human sudo anna until -1, 3",
                 "human sudo anna until -1, 2",
-                "human sudo anna until -1, 1",
-                "ansible sudo become until -1, 0",
-                "human su anna until -1, 0",
+                "ansible sudo become until -1, 1",
+                "human su anna until -1, 1",
+            ],
+        );
+    }
+
+    #[test]
+    fn words_that_sudo_joined() {
+        let check = |line: &str, expected: &str| {
+            let found = ran(line, "/etc", "/root").into_iter().filter_map(|one| match one {
+                EventSubject::Path(path) => Some(path.to_string()),
+                _ => None,
+            });
+            assert_eq!(found.last().unwrap_or_default(), expected, "{line}");
+        };
+        check(
+            "/usr/bin/sed -i s/^#Port 22;/Port 2222;/ /etc/ssh/sshd_config",
+            "/etc/ssh/sshd_config",
+        );
+        check("/usr/bin/tee -a hosts", "/etc/hosts");
+        check("/usr/bin/vim hosts", "/etc/hosts");
+        check("sudoedit /etc/fstab", "/etc/fstab");
+        check("/bin/bash -c echo a > /etc/x; true", "/etc/x");
+        check("/usr/bin/install -m 0644 a.conf /etc/a.d/", "/etc/a.d/a.conf");
+        check("/usr/bin/cat /etc/shadow", "");
+    }
+
+    #[test]
+    fn files_that_came_by_sftp() {
+        check(
+            &[
+                ("sftp-server", "7", "session opened for local user root from [10.0.2.2]"),
+                (
+                    "sftp-server",
+                    "7",
+                    "open \"/etc/app.conf\" flags WRITE,CREATE,TRUNCATE mode 0644",
+                ),
+                ("sftp-server", "7", "open \"/etc/passwd\" flags READ mode 0666"),
+                ("sftp-server", "7", "rename old \"/etc/a\" new \"/etc/b\""),
+                (
+                    "pkexec",
+                    "8",
+                    "anna: Executing command [USER=root] [TTY=x] [CWD=/etc] [COMMAND=/bin/rm x]",
+                ),
+            ],
+            &[
+                "ssh-session transfer root from 10.0.2.2 until -1, 1",
+                "ssh-session transfer root from 10.0.2.2 until -1, 2",
+                "human sudo anna until -1, 2",
             ],
         );
     }
