@@ -255,7 +255,7 @@ impl Shell {
             let Some(name) = name else { continue };
             match directory {
                 Some(directory) => {
-                    self.path(&format!("{}/{name}", directory.trim_end_matches('/')))
+                    self.path(&format!("{}/{name}", directory.trim_end_matches('/')));
                 }
                 None => self.path(name),
             }

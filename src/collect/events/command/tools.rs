@@ -324,7 +324,7 @@ impl Shell {
             "gem" => {
                 ["/var/lib/gems", "/usr/local/bin", "/usr/local/share/gems", "/usr/share/gems"]
                     .iter()
-                    .for_each(|place| self.add(below(place)))
+                    .for_each(|place| self.add(below(place)));
             }
             _ => {}
         }

@@ -96,11 +96,11 @@ impl Lexer {
         self.word = self.word.take().filter(|word| !word.chars().all(|c| c.is_ascii_digit()));
         self.end_word();
         chars.next_if(|c| matches!(c, '>' | '|'));
-        if chars.next_if_eq(&'&').is_some() {
-            if chars.peek().is_some_and(|c| c.is_ascii_digit() || *c == '-') {
-                while chars.next_if(|c| c.is_ascii_digit() || *c == '-').is_some() {}
-                return;
-            }
+        if chars.next_if_eq(&'&').is_some()
+            && chars.peek().is_some_and(|c| c.is_ascii_digit() || *c == '-')
+        {
+            while chars.next_if(|c| c.is_ascii_digit() || *c == '-').is_some() {}
+            return;
         }
         self.words.push(">".into());
     }

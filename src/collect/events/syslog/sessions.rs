@@ -278,11 +278,11 @@ mod tests {
     #[test]
     fn words_that_sudo_joined() {
         let check = |line: &str, expected: &str| {
-            let found = ran(line, "/etc", "/root").into_iter().filter_map(|one| match one {
+            let mut found = ran(line, "/etc", "/root").into_iter().filter_map(|one| match one {
                 EventSubject::Path(path) => Some(path.to_string()),
                 _ => None,
             });
-            assert_eq!(found.last().unwrap_or_default(), expected, "{line}");
+            assert_eq!(found.next_back().unwrap_or_default(), expected, "{line}");
         };
         check(
             "/usr/bin/sed -i s/^#Port 22;/Port 2222;/ /etc/ssh/sshd_config",

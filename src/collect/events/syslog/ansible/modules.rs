@@ -116,7 +116,7 @@ pub(super) fn subjects(module: &str, arguments: &Arguments<'_>) -> Vec<EventSubj
     let name = arguments.get("name").unwrap_or_default();
     match module {
         "copy" | "template" | "file" | "get_url" | "archive" => {
-            files(module, arguments, &mut found)
+            files(module, arguments, &mut found);
         }
         module if DEEP.contains(&module) => {
             for key in ["path", "dest", "chdir", "virtualenv", "target", "working_dir"] {
