@@ -173,7 +173,8 @@ impl Shell {
             // What lies at the end of a remote source is the name that it gets here.
             let source = source.rsplit_once(':').map_or(*source, |(_, path)| path);
             let name = source.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-            if !name.is_empty() && !(program == "rsync" && source.ends_with('/')) {
+            let is_inside = program == "rsync" && source.ends_with('/');
+            if !name.is_empty() && !is_inside {
                 let within = match target {
                     "." => name.to_owned(),
                     target => format!("{}/{name}", target.trim_end_matches('/')),
