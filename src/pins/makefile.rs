@@ -6,7 +6,7 @@
 
 use super::audit::Audit;
 use super::carrier::Carrier;
-use super::environment::{Constant, Environment};
+use super::environment::{Constant, Environment, MAX_VALUE};
 use super::input::Origin;
 use super::repository::{SourceFile, extension, file_name};
 use super::shell::{self, Context};
@@ -27,8 +27,14 @@ pub const CARRIER: Carrier = Carrier {
     read,
 };
 
-/// Variables that refer to variables, no deeper than this.
-const MAX_DEPTH: usize = 16;
+/// Where a variable is expanded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum In {
+    /// The shell resolves it, with the origin and the splitting of any variable.
+    Recipe,
+    /// Its value becomes a part of another one.
+    Value,
+}
 
 fn read(file: &SourceFile, audit: &mut Audit<'_>) {
     let fragment = file.fragment();
@@ -41,7 +47,7 @@ fn read(file: &SourceFile, audit: &mut Audit<'_>) {
             let skip =
                 body.len().saturating_sub(body.trim_start_matches(['@', '-', '+', ' ']).len());
             let start = range.start.saturating_add(1).saturating_add(skip);
-            expand(&fragment, start..range.end, &environment, &mut recipe, 0);
+            expand(&fragment, start..range.end, &environment, &mut recipe, In::Recipe);
             continue;
         }
         if line.trim().is_empty() || line.trim_start().starts_with('#') {
@@ -55,7 +61,7 @@ fn read(file: &SourceFile, audit: &mut Audit<'_>) {
                 range.start.saturating_add(inline)..range.end,
                 &environment,
                 &mut recipe,
-                0,
+                In::Recipe,
             );
         }
     }
@@ -129,7 +135,7 @@ fn assignment(
             builder.replaced(" ", value.raw_whole());
         }
     }
-    expand(fragment, start..end, environment, &mut builder, 0);
+    expand(fragment, start..end, environment, &mut builder, In::Value);
     let origin = Origin {
         name: format!("make variable {name}"),
         place: Some(audit.place(fragment.raw_range(range.start..end))),
@@ -146,7 +152,7 @@ fn expand(
     range: Range<usize>,
     environment: &Environment,
     builder: &mut FragmentBuilder,
-    depth: usize,
+    place: In,
 ) {
     let text = fragment.get(range.clone());
     let mut done = 0_usize;
@@ -171,10 +177,11 @@ fn expand(
         };
         let end = at.saturating_add(1).saturating_add(length);
         let raw = fragment.raw_range(absolute(at)..absolute(end));
-        match environment.get(name).filter(|_| depth < MAX_DEPTH) {
-            // The shell resolves it, with the origin and the splitting of any variable.
-            Some(constant) if constant.texts().all(|text| !text.contains(UNKNOWN)) => {
-                builder.replaced(&format!("${{{name}}}"), raw);
+        let known = environment.get(name);
+        match known.filter(|known| known.texts().all(|text| !text.contains(UNKNOWN))) {
+            Some(_) if place == In::Recipe => builder.replaced(&format!("${{{name}}}"), raw),
+            Some(known) if builder.text().len() < MAX_VALUE => {
+                known.texts().for_each(|text| builder.replaced(text, raw.clone()));
             }
             _ => builder.unknown(raw),
         }
@@ -200,4 +207,37 @@ fn balanced(text: &str, open: char) -> usize {
         }
     }
     text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pins::repository::Repository;
+    use crate::pins::walk::audit_source;
+
+    #[test]
+    fn recipes() {
+        let check = |text: &str, expected: &[&str]| {
+            let source = SourceFile::new("Makefile", text.as_bytes());
+            let collected = audit_source(&source, &CARRIER, &Repository::of_files([]));
+            let found: Vec<String> = collected
+                .inputs
+                .iter()
+                .map(|input| {
+                    let word = text.get(input.place.range()).unwrap_or("?");
+                    format!("{} {} @{word}", input.subject, input.held())
+                })
+                .collect();
+            assert_eq!(found, expected, "{text}");
+        };
+        check(
+            "V ?= 1.2.3\nU = https://e.org/v$(V)/x\nall:\n\tcurl -LO $(U) && sh x\n",
+            &["https://e.org/v1.2.3/x none @$(U)"],
+        );
+        check("P = a\nP += b=1\nx: ; apt-get install $(P)\n", &["a none @a", "b exact @b=1"]);
+        check(
+            "x:\n\tpip install $(shell cat v) y\n",
+            &["$(shell cat v) unknown @$(shell cat v)", "y none @y"],
+        );
+    }
 }

@@ -439,6 +439,34 @@ pub const COMMANDS: &[Row] = &[
         &[("download", "https://e.org/t.tgz", "none")],
     ),
     ("bundle exec rake && npm test && yarn build && go build ./...", &[]),
+    // The grammar that the shell engine stands on reads these wrongly when left to itself.
+    (
+        "B=https://e.org V=1.2.3; curl -fsSLO «$B/$V/x.tgz»",
+        &[("download", "https://e.org/1.2.3/x.tgz", "exact")],
+    ),
+    ("U=$BASE/$V/x.sh; curl -fsSL «$U» | sh", &[("download", "…/…/x.sh", "none")]),
+    (
+        "A=curl; B=jq=1.6; P=\"«$A» «$B»\"; apt-get install $P",
+        &[("apt", "curl", "none"), ("apt", "jq", "exact")],
+    ),
+    (
+        "P=; for p in «curl» «jq=1.6»; do apt-get install $p; done; apt-get clean $P/$p/x",
+        &[("apt", "curl", "none"), ("apt", "jq", "exact")],
+    ),
+    (
+        "A=x; echo \"$A $(curl -fsSL «https://e.org/x» | sh)\"",
+        &[("download", "https://e.org/x", "none")],
+    ),
+    (
+        "f() { x=$1; shift; apt-get install \"$@\"; }; f x «curl» «jq=1.6»",
+        &[("apt", "curl", "none"), ("apt", "jq", "exact")],
+    ),
+    ("yum install -y rpms/x86_64/* «curl»", &[("dnf", "curl", "none")]),
+    ("dnf --installroot /mnt --release 30 install «curl»", &[("dnf", "curl", "none")]),
+    (
+        "git clone -b v1.2.3 «https://e.org/x.git» && cd x && ./configure && make",
+        &[("git", "https://e.org/x.git", "exact")],
+    ),
     ("gem install «bundler:2.0.1» -- --with-x=true y", &[("gem", "bundler", "exact")]),
     ("npm install ./x x-1.2.3.tar x-1.2.3.tgz «sax»", &[("npm", "sax", "none")]),
     ("pip install «a» -c https://e.org/c.txt", &[("pip", "a", "unknown")]),

@@ -30,11 +30,50 @@ pub const CARRIER: Carrier = Carrier {
     read,
 };
 
+/// Endings of files that are about Dockerfiles, and none themselves.
+const OTHER_ENDINGS: &[&str] = &[
+    "c",
+    "containerignore",
+    "cpp",
+    "css",
+    "dockerignore",
+    "go",
+    "h",
+    "hs",
+    "html",
+    "java",
+    "js",
+    "json",
+    "lua",
+    "md",
+    "nanorc",
+    "php",
+    "pl",
+    "png",
+    "ps1",
+    "py",
+    "rb",
+    "rs",
+    "rst",
+    "scss",
+    "sh",
+    "snap",
+    "svg",
+    "swift",
+    "test",
+    "toml",
+    "ts",
+    "tsx",
+    "vim",
+    "xml",
+    "yaml",
+    "yml",
+];
+
 fn recognises(path: &str, _head: &[u8]) -> bool {
     let name = repository::file_name(path).to_ascii_lowercase();
-    let other =
-        [".dockerignore", ".containerignore", ".md", ".sh", ".yml", ".yaml", ".json", ".py"];
-    if other.iter().any(|suffix| name.ends_with(suffix)) {
+    let ending = repository::extension(&name).unwrap_or_default();
+    if OTHER_ENDINGS.contains(&ending) {
         return false;
     }
     ["dockerfile", "containerfile"].iter().any(|own| {

@@ -147,6 +147,7 @@ impl Interpreter<'_, '_> {
                     self.environment.unset(word.text());
                 }
             }
+            "shift" => self.shift(words.get(1)),
             "cd" => self.change_directory(words),
             "eval" => {
                 let text = space_joined(words.get(1..).unwrap_or_default());

@@ -325,8 +325,10 @@ fn names_a_file(text: &str) -> bool {
 impl Interpreter<'_, '_> {
     /// A downloaded file is run although nothing has checked it.
     pub(super) fn executed(&mut self, id: InputId, how: &str) {
+        // A checkout is held by its ref, whatever is done with it.
         if let Some(input) = self.audit.input_mut(id)
             && input.credit.is_none()
+            && input.ecosystem == Ecosystem::Download
         {
             input.strength = Strength::None;
             input.note.get_or_insert_with(|| how.to_owned());

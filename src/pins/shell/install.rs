@@ -95,7 +95,7 @@ pub(super) fn dnf(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) 
             by_url(shell, word);
         } else if text.starts_with('/') && !text.ends_with(".rpm") && text.contains("/bin/") {
             shell.package(Package::new(Ecosystem::Dnf, word, text, ""));
-        } else if is_local(text) || text.ends_with(".rpm") {
+        } else if is_local(text) || text.ends_with(".rpm") || text.contains('/') {
         } else if let Some((name, stream)) = text.split_once(':').filter(|_| module) {
             let package = Package::new(Ecosystem::Dnf, word, name, stream);
             shell.package(package.held(Strength::Floating));

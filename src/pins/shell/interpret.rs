@@ -85,7 +85,7 @@ pub(super) fn run(
     if state.nesting >= MAX_NESTING || fragment.text().trim().is_empty() {
         return;
     }
-    let masked = parse::without_templates(fragment);
+    let masked = parse::readable(fragment);
     let fragment = masked.as_ref().unwrap_or(fragment);
     let Some(left) = state.unparsed.checked_sub(fragment.text().len()) else {
         audit.gap("a script holds too much of other scripts: the rest was not judged", None);
@@ -331,6 +331,29 @@ impl Interpreter<'_, '_> {
         for name in ["@", "*"] {
             let value = constant(all.clone(), "the arguments".to_owned(), arguments.first());
             self.environment.set(name, value);
+        }
+    }
+
+    /// `shift`, `shift 2`: the arguments that are left move to the front.
+    pub(super) fn shift(&mut self, count: Option<&Word>) {
+        let Some(all) = self.environment.get("@").cloned() else { return };
+        for position in 1..=all.values.len() {
+            self.environment.unset(&position.to_string());
+        }
+        let count = count.map_or(Some(1), |word| word.text().parse::<usize>().ok());
+        let left = count.map(|count| all.values.get(count..).unwrap_or_default().to_vec());
+        for name in ["@", "*"] {
+            match &left {
+                Some(left) => {
+                    let values = left.clone();
+                    self.environment.set(name, Constant { values, ..all.clone() });
+                }
+                None => self.environment.unset(name),
+            }
+        }
+        for (index, value) in left.unwrap_or_default().into_iter().enumerate().take(32) {
+            let name = index.saturating_add(1).to_string();
+            self.environment.set(&name, Constant { values: vec![value], ..all.clone() });
         }
     }
 

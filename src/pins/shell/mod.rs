@@ -152,7 +152,7 @@ impl Expanded {
 /// The words of a text, quotes taken off and variables resolved.
 #[must_use]
 pub fn expand(fragment: &Fragment, environment: &Environment, file: &Arc<str>) -> Vec<Expanded> {
-    let masked = parse::without_templates(fragment);
+    let masked = parse::readable(fragment);
     let fragment = masked.as_ref().unwrap_or(fragment);
     let plain = !fragment.text().contains(['$', '"', '\'', '\\', '`']);
     if plain {

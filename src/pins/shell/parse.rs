@@ -54,10 +54,55 @@ fn ascii(text: &str) -> Cow<'_, [u8]> {
     Cow::Owned(text.bytes().map(|byte| if byte.is_ascii() { byte } else { b'.' }).collect())
 }
 
+/// What the parser is given: templates taken out, and variables within words written so that the
+/// grammar reads them. `None` where the fragment can stay as it is.
+pub(super) fn readable(fragment: &Fragment) -> Option<Fragment> {
+    let masked = without_templates(fragment);
+    let braced = with_braces(masked.as_ref().unwrap_or(fragment));
+    braced.or(masked)
+}
+
+/// `$A/$B/x` as `$A/${B}/x`: behind another part of a word, and with more of the word behind it,
+/// the grammar takes the `$` for a part of its own.
+fn with_braces(fragment: &Fragment) -> Option<Fragment> {
+    let text = fragment.text();
+    let bytes = text.as_bytes();
+    let in_word = |byte: &u8| byte.is_ascii_alphanumeric() || b"_/.:@=,+~%-".contains(byte);
+    let before = |at: usize| at.checked_sub(1).and_then(|at| bytes.get(at));
+    let mut builder = FragmentBuilder::default();
+    let mut done = 0_usize;
+    for (at, _) in text.match_indices('$') {
+        let start = at.saturating_add(1);
+        let rest = text.get(start..).unwrap_or_default();
+        let length = if rest.starts_with(|c: char| c.is_ascii_digit()) {
+            1
+        } else {
+            rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())
+        };
+        let end = start.saturating_add(length);
+        let more = bytes.get(end).is_some_and(|byte| in_word(byte) || *byte == b'$');
+        let behind = |byte: &u8| in_word(byte) || b"}\"')`".contains(byte);
+        if length == 0 || !more || !before(at).is_some_and(behind) {
+            continue;
+        }
+        builder.append_range(fragment, done..start);
+        builder.replaced("{", fragment.raw_range(at..start));
+        builder.append_range(fragment, start..end);
+        let raw = fragment.raw_range(end.saturating_sub(1)..end).end;
+        builder.replaced("}", raw..raw);
+        done = end;
+    }
+    if done == 0 {
+        return None;
+    }
+    builder.append_range(fragment, done..text.len());
+    Some(builder.finish())
+}
+
 /// The same fragment with template expressions taken out: `{{ … }}` and `${{ … }}` become
 /// unknown, `{% … %}` and `%{ … }` become a blank, so that what stands around them is read as the
 /// command that it will be.
-pub(super) fn without_templates(fragment: &Fragment) -> Option<Fragment> {
+fn without_templates(fragment: &Fragment) -> Option<Fragment> {
     let text = fragment.text();
     if !text.contains("{{") && !text.contains("{%") && !text.contains("%{") && !text.contains("<%")
     {

@@ -6,7 +6,7 @@ use super::fetch;
 use super::interpret::Interpreter;
 use super::options::{Arguments, Dashes};
 use super::words::Word;
-use crate::pins::span::{Fragment, FragmentBuilder, UNKNOWN};
+use crate::pins::span::{Fragment, FragmentBuilder};
 
 const WEB_VALUED: &[&str] = &[
     "-Uri",
@@ -180,6 +180,12 @@ fn statements(script: &Fragment) -> Vec<Vec<Vec<Word>>> {
                     builder.append_range(script, next..next.saturating_add(following.len_utf8()));
                 }
             }
+            (None | Some('"'), '$') if environment_variable(text, at) > 0 => {
+                let length = environment_variable(text, at);
+                let end = at.saturating_add(length);
+                while characters.next_if(|(next, _)| *next < end).is_some() {}
+                builder.unknown(script.raw_range(at..end));
+            }
             (Some(open), c) if c == open => {
                 if round > 0 {
                     builder.append_range(script, at..end);
@@ -216,13 +222,6 @@ fn statements(script: &Fragment) -> Vec<Vec<Vec<Word>>> {
                     _ => {}
                 }
             }
-            (None, '$') if round == 0 && text.get(at..).is_some_and(|r| r.starts_with("$env:")) => {
-                while characters
-                    .next_if(|(_, c)| c.is_ascii_alphanumeric() || *c == ':' || *c == '_')
-                    .is_some()
-                {}
-                builder.replaced(UNKNOWN.encode_utf8(&mut [0; 4]), script.raw_range(at..end));
-            }
             (None, _) => builder.append_range(script, at..end),
         }
     }
@@ -230,6 +229,23 @@ fn statements(script: &Fragment) -> Vec<Vec<Vec<Word>>> {
     pipeline.push(command);
     all.push(pipeline);
     all
+}
+
+/// The length of `$env:NAME` or `${env:NAME}`, of any case, that stands there; else nothing.
+fn environment_variable(text: &str, at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    let starts = |prefix: &str| {
+        rest.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    if starts("${env:") {
+        return rest.find('}').map_or(0, |close| close.saturating_add(1));
+    }
+    if !starts("$env:") {
+        return 0;
+    }
+    let name = rest.get("$env:".len()..).unwrap_or_default();
+    let length = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
+    "$env:".len().saturating_add(length)
 }
 
 fn flush(builder: &mut FragmentBuilder, command: &mut Vec<Word>, quoted: &mut bool) {

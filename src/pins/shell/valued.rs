@@ -34,6 +34,8 @@ pub(super) const DNF_VALUED: &[&str] = &[
     "--repoid",
     "--installroot",
     "--releasever",
+    // argparse, as dnf has it, takes a beginning for the whole.
+    "--release",
     "--setopt",
     "--comment",
     "-R",

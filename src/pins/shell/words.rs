@@ -98,6 +98,22 @@ pub(super) struct Expander<'a> {
 }
 
 impl Expander<'_> {
+    /// The range of an expansion. Within quotes the grammar's `$` begins with the blanks before it.
+    fn own(&self, node: Node<'_>) -> Range<usize> {
+        let range = node.byte_range();
+        let text = self.fragment.get(range.clone());
+        let bare = text.trim_start();
+        let expansion = ["simple_expansion", "expansion", "command_substitution"]
+            .iter()
+            .chain(&["arithmetic_expansion"])
+            .any(|kind| node.kind() == *kind);
+        if expansion && bare.starts_with(['$', '`']) {
+            range.end.saturating_sub(bare.len())..range.end
+        } else {
+            range
+        }
+    }
+
     /// The words that a node becomes.
     pub(super) fn words(&self, node: Node<'_>) -> Vec<Word> {
         if let Some(words) = self.listed(node) {
@@ -131,7 +147,7 @@ impl Expander<'_> {
         let inner = match node.kind() {
             "string" if node.named_child_count() == 1 => {
                 let child = node.named_child(0)?;
-                let whole = child.end_byte().saturating_sub(child.start_byte()).saturating_add(2);
+                let whole = self.own(child).len().saturating_add(2);
                 (self.is_all_elements(child) && node.byte_range().len() == whole)
                     .then_some(child)?
             }
@@ -156,7 +172,7 @@ impl Expander<'_> {
             && !constant.element
         {
             // One word from one variable is reported where the variable is used.
-            only.site = Some(self.fragment.raw_range(node.byte_range()));
+            only.site = Some(self.fragment.raw_range(self.own(node)));
         }
         (!words.is_empty()).then_some(words)
     }
@@ -168,7 +184,7 @@ impl Expander<'_> {
         piece: Range<usize>,
         node: Node<'_>,
     ) -> Word {
-        let use_site = || self.fragment.raw_range(node.byte_range());
+        let use_site = || self.fragment.raw_range(self.own(node));
         let same_file = constant.file == *self.file;
         let site = (!same_file || value.raw_whole().is_empty()).then(use_site);
         Word {
@@ -181,7 +197,7 @@ impl Expander<'_> {
 
     /// The name of `$A`, `${A}`, `${A[@]}`, `$@`; nothing with an operator.
     fn plain_name(&self, node: Node<'_>) -> Option<String> {
-        let text = self.fragment.get(node.byte_range());
+        let text = self.fragment.get(self.own(node));
         let name = text.strip_prefix('$')?;
         let name = name.strip_prefix('{').and_then(|n| n.strip_suffix('}')).unwrap_or(name);
         let name = name.strip_suffix("[@]").or_else(|| name.strip_suffix("[*]")).unwrap_or(name);
@@ -190,7 +206,7 @@ impl Expander<'_> {
     }
 
     fn is_all_elements(&self, node: Node<'_>) -> bool {
-        let text = self.fragment.get(node.byte_range());
+        let text = self.fragment.get(self.own(node));
         text == "$@" || text.ends_with("[@]}")
     }
 
@@ -199,7 +215,8 @@ impl Expander<'_> {
             parts.builder.unknown(self.fragment.raw_range(node.byte_range()));
             return;
         }
-        let range = node.byte_range();
+        let range = self.own(node);
+        parts.builder.append_range(self.fragment, node.start_byte()..range.start);
         match node.kind() {
             "raw_string" => {
                 parts.quoted = true;
@@ -299,7 +316,7 @@ impl Expander<'_> {
     }
 
     fn append_variable(&self, node: Node<'_>, parts: &mut Parts, depth: usize) {
-        let raw = self.fragment.raw_range(node.byte_range());
+        let raw = self.fragment.raw_range(self.own(node));
         let variable = Variable::read(self.fragment, node);
         let constant = variable
             .name
@@ -358,7 +375,7 @@ impl Expander<'_> {
 
     /// The commands between the brackets of a substitution.
     fn inside(&self, node: Node<'_>) -> Fragment {
-        let range = node.byte_range();
+        let range = self.own(node);
         let text = self.fragment.get(range.clone());
         let open = if text.starts_with('`') { 1 } else { 2 };
         let close = usize::from(text.len() > open);
