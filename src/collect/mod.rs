@@ -4,6 +4,7 @@
 //! runs anything, and records; it does not judge, compare or subtract. What it cannot read is a
 //! gap of that part and no more.
 
+pub mod bytes;
 pub mod events;
 pub mod facts;
 pub mod openpgp;
@@ -28,6 +29,10 @@ pub struct View<'a> {
 /// No name has a slash.
 pub const SET_ID: &str = "/set-id";
 
+/// Among [`Collector::wanted`]: executables that say what they were built from
+/// ([`packages::executables::says_something`]), whatever they are called.
+pub const BUILD_INFO: &str = "/build-info";
+
 /// A row of the table.
 pub struct Collector {
     /// As `driftcheck list collectors` shows it.
@@ -38,7 +43,7 @@ pub struct Collector {
     /// One line for people.
     pub summary: &'static str,
     /// File names (the last component, `*` at the start or the end as a wild card) that the walk
-    /// reports wherever they lie; for what has no fixed place. Or [`SET_ID`].
+    /// reports wherever they lie; for what has no fixed place. Or [`SET_ID`], or [`BUILD_INFO`].
     pub wanted: &'static [&'static str],
     /// Reads and records.
     pub collect: fn(&View<'_>, &mut Records),
@@ -65,6 +70,7 @@ pub static COLLECTORS: &[&Collector] = &[
     &packages::r::COLLECTOR,
     &packages::cpan::COLLECTOR,
     &packages::dotnet::COLLECTOR,
+    &packages::executables::COLLECTOR,
     &events::apt::COLLECTOR,
     &events::dpkg::COLLECTOR,
     &events::cloud_init::COLLECTOR,

@@ -1,5 +1,6 @@
 //! A file's bytes, read once and digested, while the file may change under our hands.
 
+use crate::collect::packages::executables;
 use crate::filesystem::{Filesystem, Metadata, Node};
 use crate::model::{ContentDigest, Fault};
 use std::cell::RefCell;
@@ -17,21 +18,37 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; BUFFER]);
 }
 
-/// Reads the whole of an open regular file whose metadata were taken before. Returns the metadata
-/// that belong to the bytes.
+/// What reading a file once gives.
+pub(super) struct Digested {
+    /// That belong to the bytes.
+    pub(super) metadata: Metadata,
+    pub(super) digest: ContentDigest,
+    /// Whether it begins like an executable.
+    pub(super) is_executable: bool,
+}
+
+/// Reads the whole of an open regular file whose metadata were taken before.
 pub(super) fn digest(
     filesystem: &dyn Filesystem,
     node: &Node,
     mut before: Metadata,
-) -> Result<(Metadata, ContentDigest), Fault> {
+) -> Result<Digested, Fault> {
     for _ in 0..ATTEMPTS {
         let mut hasher = Hasher::Nothing;
-        let read = each_block(filesystem, node, before.size, &mut |block| hasher.update(block));
+        let mut is_executable = false;
+        let read = each_block(filesystem, node, before.size, &mut |block| {
+            if matches!(hasher, Hasher::Nothing) {
+                is_executable = executables::is_executable(block.bytes());
+            }
+            hasher.update(block);
+        });
         let after = filesystem.metadata(node)?;
         let same = (after.inode, after.size, after.mtime, after.ctime)
             == (before.inode, before.size, before.mtime, before.ctime);
         match read {
-            Ok(count) if same && count == before.size => return Ok((after, hasher.finish())),
+            Ok(count) if same && count == before.size => {
+                return Ok(Digested { metadata: after, digest: hasher.finish(), is_executable });
+            }
             Ok(count) if same => {
                 return Err(Fault::damaged(format!(
                     "{count} bytes where {} should be",
@@ -160,7 +177,7 @@ mod tests {
         let node = filesystem.lookup(&filesystem.root(), b"file").unwrap().unwrap();
         let metadata = filesystem.metadata(&node).unwrap();
         let node = filesystem.open(&node).unwrap();
-        let (_, digest) = digest(&filesystem, &node, metadata).unwrap();
+        let Digested { digest, .. } = digest(&filesystem, &node, metadata).unwrap();
         assert_eq!(digest, ContentDigest::of(&std::fs::read(&path).unwrap()), "{size} {writes:?}");
     }
 

@@ -409,6 +409,60 @@ mod tests {
     }
 
     #[test]
+    fn executables_that_speak_are_remembered_where_nothing_is_read() {
+        use crate::collect::packages::executables::{COLLECTOR, testing};
+        static COLLECTORS: &[&Collector] = &[&COLLECTOR];
+        let numbers = testing::Numbers { is_64: true, is_big: false };
+        let program = |version: &str| {
+            let info = testing::build_info(version, "");
+            numbers.elf(&[(".go.buildinfo", 0x1000, info)], true)
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        std::fs::create_dir_all(at("bin/sub")).unwrap();
+        std::fs::write(at("bin/go"), program("go1.20")).unwrap();
+        std::fs::write(at("bin/sub/text"), "\x7fELF, a text").unwrap();
+        let filesystem = DirectoryFilesystem::open(folder.path()).unwrap();
+        let kept = Kept::default();
+        let scan = |previous: Option<&Scanned>| {
+            kept.scan(&filesystem, |options| {
+                options.collectors = COLLECTORS;
+                options.previous = previous.map(|last| Previous {
+                    cache: &last.cache,
+                    memo: &last.memo,
+                    source: &kept,
+                });
+            })
+        };
+        let mut last = scan(None);
+        let mut check = |expected: &[&str]| {
+            let scanned = scan(Some(&last));
+            let full = scan(None);
+            assert_eq!(scanned.manifest, full.manifest);
+            assert_eq!(scanned.cache, full.cache);
+            let packages = &scanned.manifest.records.packages;
+            let seen: Vec<String> =
+                packages.iter().map(|p| format!("{} {}", p.evidence, p.version)).collect();
+            assert_eq!(seen, expected);
+            last = scanned;
+        };
+        check(&["/bin/go 1.20"]);
+        // Its directory is read again, and of it only what is new.
+        std::fs::write(at("bin/a"), "1").unwrap();
+        check(&["/bin/go 1.20"]);
+        // Its directory is taken over but for what lies below.
+        std::fs::write(at("bin/sub/other"), program("go1.22")).unwrap();
+        check(&["/bin/go 1.20", "/bin/sub/other 1.22"]);
+        // Taken over under another path.
+        std::fs::rename(at("bin"), at("moved")).unwrap();
+        check(&["/moved/go 1.20", "/moved/sub/other 1.22"]);
+        std::fs::write(at("moved/go"), program("go1.21")).unwrap();
+        check(&["/moved/go 1.21", "/moved/sub/other 1.22"]);
+        std::fs::remove_file(at("moved/go")).unwrap();
+        check(&["/moved/sub/other 1.22"]);
+    }
+
+    #[test]
     fn what_the_store_lost_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("a/b")).unwrap();

@@ -8,7 +8,8 @@
 //! are read anyway, and one contradiction ends all trust.
 //!
 //! The records of one target are one blob, opaque to the store: a count, then fixed-size rows
-//! sorted by inode, then the inode lists that the rows point to.
+//! sorted by inode, then the inode lists that the rows point to, each followed by the numbers of the
+//! entries that say what they were built from.
 
 use crate::filesystem::Metadata;
 use crate::model::{ContentId, ExactId, Fact, Name, Timestamp, TreePath, TreeSource};
@@ -19,11 +20,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// are not used.
 const FINGERPRINT: usize = 16;
 
-/// First bytes of the blob; changed with the format.
-const MAGIC: &[u8; 8] = b"dctrust1";
+/// First bytes of the blob; changed with the format, and whenever the walk would tell other
+/// entries to speak of their build.
+const MAGIC: &[u8; 8] = b"dctrust2";
 
-/// Device, inode, fingerprint, content id, exact id, offset and count of the inode list.
-const ROW: usize = 8 + 8 + FINGERPRINT + 32 + 32 + 4 + 4;
+/// Device, inode, fingerprint, content id, exact id, offset and count of the inode list, count of
+/// the numbers behind it.
+const ROW: usize = 8 + 8 + FINGERPRINT + 32 + 32 + 4 + 4 + 4;
 
 /// Times younger than this before the scan's start may belong to a change that the same tick of
 /// the clock hides (FAT counts in 2 s).
@@ -59,6 +62,9 @@ pub(super) struct Record {
     pub exact: ExactId,
     /// Of each entry, in the order of names; 0 where the entry may not be trusted.
     pub inodes: Vec<u64>,
+    /// Numbers of the entries that say what they were built from
+    /// ([`crate::collect::BUILD_INFO`]), in order.
+    pub speaking: Vec<u32>,
 }
 
 impl Record {
@@ -116,17 +122,20 @@ impl<'a> Trust<'a> {
             content: ContentId(self.bytes(row, 32)?),
             exact: ExactId(self.bytes(row, 64)?),
             inodes: Vec::new(),
+            speaking: Vec::new(),
         })
     }
 
     fn with_list(&self, row: usize, mut record: Record) -> Option<Record> {
         let offset = usize::try_from(u32::from_le_bytes(self.bytes(row, 96)?)).ok()?;
         let count = usize::try_from(u32::from_le_bytes(self.bytes(row, 100)?)).ok()?;
-        let list = self.lists.get(offset..offset.checked_add(count.checked_mul(8)?)?)?;
-        record.inodes = list
-            .chunks_exact(8)
-            .filter_map(|bytes| bytes.try_into().ok().map(u64::from_le_bytes))
-            .collect();
+        let speaking = usize::try_from(u32::from_le_bytes(self.bytes(row, 104)?)).ok()?;
+        let numbers = offset.checked_add(count.checked_mul(8)?)?;
+        let end = numbers.checked_add(speaking.checked_mul(4)?)?;
+        let (inodes, _) = self.lists.get(offset..numbers)?.as_chunks();
+        record.inodes = inodes.iter().copied().map(u64::from_le_bytes).collect();
+        let (numbers, _) = self.lists.get(numbers..end)?.as_chunks();
+        record.speaking = numbers.iter().copied().map(u32::from_le_bytes).collect();
         Some(record)
     }
 
@@ -152,9 +161,11 @@ pub(super) fn pack(mut records: Vec<Record>) -> Vec<u8> {
     rows.extend(count.to_le_bytes());
     let mut lists: Vec<u8> = Vec::new();
     for record in records.iter().take(count as usize) {
-        let (Ok(offset), Ok(length)) =
-            (u32::try_from(lists.len()), u32::try_from(record.inodes.len()))
-        else {
+        let (Ok(offset), Ok(length), Ok(speaking)) = (
+            u32::try_from(lists.len()),
+            u32::try_from(record.inodes.len()),
+            u32::try_from(record.speaking.len()),
+        ) else {
             // Beyond 4 GiB of inode numbers: nothing is remembered, the next scan reads all.
             return Vec::new();
         };
@@ -165,7 +176,9 @@ pub(super) fn pack(mut records: Vec<Record>) -> Vec<u8> {
         rows.extend(record.exact.as_bytes());
         rows.extend(offset.to_le_bytes());
         rows.extend(length.to_le_bytes());
+        rows.extend(speaking.to_le_bytes());
         lists.extend(record.inodes.iter().flat_map(|inode| inode.to_le_bytes()));
+        lists.extend(record.speaking.iter().flat_map(|number| number.to_le_bytes()));
     }
     rows.extend_from_slice(&lists);
     rows
@@ -246,6 +259,7 @@ mod tests {
             content: ContentId([1; 32]),
             exact: ExactId([2; 32]),
             inodes: (0..number).collect(),
+            speaking: (0..number).step_by(2).map(|n| u32::try_from(n).unwrap()).collect(),
         };
         let blob = pack([5, 1, 3].map(record).to_vec());
         let trust = Trust::new(&blob, 0).unwrap();

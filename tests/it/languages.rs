@@ -1,6 +1,7 @@
-//! Language packages against who installed them: importlib.metadata and npm, on this host.
+//! Language packages against who installed them, on this host: importlib.metadata, npm, RubyGems,
+//! R and Go.
 
-use driftcheck::collect::packages::{npm, python};
+use driftcheck::collect::packages::{executables, gem, npm, python, r};
 use driftcheck::collect::{Collector, View};
 use driftcheck::filesystem::directory::DirectoryFilesystem;
 use driftcheck::model::{Package, PackageKey, Records, TreePath};
@@ -116,4 +117,74 @@ fn npm_reaches_no_further() {
         lines.filter(|line| Path::new(line) != top && !seen.contains(Path::new(line))).collect();
     assert!(missing.is_empty(), "{missing:#?}");
     assert!(records.packages.iter().all(|package| !package.purl.is_empty()));
+}
+
+/// Packages as lines of a name and a version.
+fn names_and_versions(records: &Records) -> BTreeSet<String> {
+    let line = |package: &Package| format!("{} {}", package.key.name, package.version);
+    records.packages.iter().map(line).collect()
+}
+
+#[test]
+fn gems_are_what_rubygems_lists() {
+    let script =
+        "Gem::Specification.each { |s| puts [s.loaded_from, s.name, s.version].join(9.chr) }";
+    let Some(listed) = output("ruby", &["-e", script]) else { return };
+    let rows: Vec<Vec<&str>> = listed.lines().map(|line| line.split('\t').collect()).collect();
+    let tops: BTreeSet<PathBuf> =
+        rows.iter().filter_map(|row| Path::new(row[0]).parent().map(Path::to_owned)).collect();
+    let tops: Vec<PathBuf> = tops.into_iter().collect();
+    let records = collected(&gem::COLLECTOR, &tops);
+    let expected: BTreeSet<String> =
+        rows.iter().map(|row| format!("{} {}", row[1], row[2])).collect();
+    let seen = names_and_versions(&records);
+    let missing: Vec<&String> = expected.difference(&seen).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(records.gaps.is_empty(), "{:?}", records.gaps);
+}
+
+#[test]
+fn r_packages_are_what_r_lists() {
+    let script = "write.table(installed.packages()[, c('LibPath', 'Package', 'Version')], \
+                  sep = intToUtf8(9), quote = FALSE, row.names = FALSE, col.names = FALSE)";
+    let Some(listed) = output("Rscript", &["-e", script]) else { return };
+    let rows: Vec<Vec<&str>> = listed.lines().map(|line| line.split('\t').collect()).collect();
+    let tops: BTreeSet<PathBuf> = rows.iter().map(|row| PathBuf::from(row[0])).collect();
+    let tops: Vec<PathBuf> = tops.into_iter().collect();
+    let seen = names_and_versions(&collected(&r::COLLECTOR, &tops));
+    let expected: BTreeSet<String> =
+        rows.iter().map(|row| format!("{} {}", row[1], row[2])).collect();
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn build_information_is_what_go_reads() {
+    let Some(root) = output("go", &["env", "GOROOT"]) else { return };
+    let tools = Path::new(root.trim()).join("bin");
+    let filesystem = DirectoryFilesystem::open(Path::new("/")).unwrap();
+    for name in ["go", "gofmt"] {
+        let Ok(program) = tools.join(name).canonicalize() else { continue };
+        let Some(listed) = output("go", &["version", "-m", &program.to_string_lossy()]) else {
+            return;
+        };
+        let mut records = Records::default();
+        let found = [TreePath::parse(program.as_os_str().as_bytes())];
+        let view = View { filesystem: &filesystem, found: &found };
+        (executables::COLLECTOR.collect)(&view, &mut records);
+        let mut expected = BTreeSet::new();
+        for line in listed.lines() {
+            let fields: Vec<&str> = line.trim().split('\t').collect();
+            match fields.as_slice() {
+                ["mod" | "dep", path, version, ..] => expected.insert(format!("{path} {version}")),
+                [first] => first
+                    .rsplit_once(": go")
+                    .is_some_and(|(_, version)| expected.insert(format!("stdlib {version}"))),
+                _ => false,
+            };
+        }
+        let seen: BTreeSet<String> =
+            records.packages.iter().map(|p| format!("{} {}", p.key.name, p.version)).collect();
+        assert_eq!(seen, expected, "{}", program.display());
+        assert!(records.gaps.is_empty());
+    }
 }

@@ -17,6 +17,7 @@ pub mod cpan;
 pub mod deb822;
 pub mod dotnet;
 pub mod dpkg;
+pub mod executables;
 pub mod flatpak;
 pub mod gem;
 pub mod hex;

@@ -5,21 +5,22 @@
 //! thread that finishes the last part of a directory encodes it and hands its ids to the parent.
 
 mod entry;
+mod files;
 mod pending;
 mod seal;
 mod wanted;
 
 pub(super) use wanted::Wanted;
 
-use super::bytes;
 use super::trust::{Contradiction, Record, Trust, fingerprint};
 use super::{Keep, Options, Progress};
 use crate::filesystem::{Filesystem, Metadata, Node};
 use crate::model::{
-    Content, ContentDigest, DeviceNumber, DirectoryContent, Entry, Fault, FileKind, Gap, HardLinks,
-    Name, Omission, Stage, Tree, TreePath, Xattr,
+    Content, DeviceNumber, DirectoryContent, Entry, Fault, FileKind, Gap, HardLinks, Name,
+    Omission, Stage, TreePath, Xattr,
 };
-use entry::{UNKNOWN, plain_entry, stat_entry, trusted_entry, unread_directory};
+use entry::{Known, UNKNOWN, plain_entry, stat_entry, unread_directory};
+use files::Unread;
 use pending::{Delivery, Pending};
 use rayon::Scope;
 use std::collections::{HashMap, HashSet};
@@ -69,13 +70,6 @@ struct Collected {
     records: Vec<Record>,
     contradiction: Option<Contradiction>,
     root: Option<Delivery>,
-}
-
-/// A file of a batch: its slot, and what is needed to read it.
-struct Unread {
-    slot: usize,
-    node: Node,
-    metadata: Metadata,
 }
 
 /// Walks the whole tree.
@@ -263,17 +257,18 @@ impl<'a> Walk<'a> {
             record => {
                 building.previous = record.as_ref().map(|record| record.exact);
                 drop(building);
-                let known = record.and_then(|record| self.known_tree(&record));
+                let known = record.and_then(|record| self.known_tree(record));
                 self.read_entries(scope, pending, nodes, stats, known.as_ref());
             }
         }
     }
 
-    /// The tree of the previous scan with the inodes of its entries.
-    fn known_tree(&self, record: &Record) -> Option<(Arc<Tree>, Vec<u64>)> {
+    /// What the previous scan saw of a directory that has changed since.
+    fn known_tree(&self, record: Record) -> Option<Known> {
         let previous = self.options.previous.as_ref()?;
         let tree = previous.source.tree(&record.exact).ok()?;
-        (tree.entries.len() == record.inodes.len()).then(|| (tree, record.inodes.clone()))
+        let Record { inodes, speaking, .. } = record;
+        (tree.entries.len() == inodes.len()).then_some(Known { tree, inodes, speaking })
     }
 
     /// All entries are as they were; only what is below directories is to be seen.
@@ -284,6 +279,7 @@ impl<'a> Walk<'a> {
         nodes: Vec<Node>,
         stats: Vec<(Name, Metadata)>,
     ) {
+        self.take_over_speaking(pending, &stats);
         for (node, (name, metadata)) in nodes.into_iter().zip(stats) {
             if metadata.kind == FileKind::Directory {
                 let mut building = pending.building();
@@ -303,13 +299,19 @@ impl<'a> Walk<'a> {
         pending: &Arc<Pending>,
         nodes: Vec<Node>,
         stats: Vec<(Name, Metadata)>,
-        known: Option<&(Arc<Tree>, Vec<u64>)>,
+        known: Option<&Known>,
     ) {
+        let mut speaking = Vec::new();
         let mut made = Vec::with_capacity(stats.len());
         let mut directories = Vec::new();
         let mut files = Vec::new();
         for (slot, (node, (name, metadata))) in nodes.into_iter().zip(stats).enumerate() {
-            let trusted = known.and_then(|known| trusted_entry(known, &name, &metadata));
+            let trusted = known.and_then(|known| known.entry(&name, &metadata));
+            if let Some((_, true)) = trusted {
+                self.note_speaking(pending, &name);
+                speaking.push(slot);
+            }
+            let trusted = trusted.map(|(entry, _)| entry);
             if metadata.kind == FileKind::Directory {
                 let mut entry = plain_entry(&name, &metadata, unread_directory());
                 entry.xattrs = trusted.and_then(|old| old.xattrs.clone());
@@ -328,7 +330,10 @@ impl<'a> Walk<'a> {
                 made.push(self.special_entry(pending, &node, &name, &metadata));
             }
         }
-        pending.building().entries = made;
+        let mut building = pending.building();
+        building.entries = made;
+        building.speaking = speaking;
+        drop(building);
         for (node, child) in directories {
             self.spawn_directory(scope, node, child);
         }
@@ -381,58 +386,6 @@ impl<'a> Walk<'a> {
             .inspect_err(|fault| self.fault(pending, name, node, Stage::Xattrs, fault))
             .ok();
         entry
-    }
-
-    /// Reads a batch of files.
-    fn files(&self, pending: &Pending, batch: Vec<Unread>) {
-        let mut done = Vec::with_capacity(batch.len());
-        for Unread { slot, node, metadata } in batch {
-            done.push((slot, self.file(pending, slot, &node, metadata)));
-            self.progress.bytes.fetch_add(metadata.size, Ordering::Relaxed);
-        }
-        let mut building = pending.building();
-        for (slot, (metadata, digest, xattrs)) in done {
-            if let Some(entry) = building.entries.get_mut(slot) {
-                let name = entry.name.take();
-                *entry = Entry {
-                    name,
-                    xattrs,
-                    ..stat_entry(&metadata, Content::File { size: metadata.size, digest })
-                };
-            }
-        }
-    }
-
-    fn file(
-        &self,
-        pending: &Pending,
-        slot: usize,
-        node: &Node,
-        metadata: Metadata,
-    ) -> (Metadata, Option<ContentDigest>, Option<Vec<Xattr>>) {
-        let name = || pending.building().entries.get(slot).and_then(|entry| entry.name.clone());
-        let opened = match self.filesystem.open(node) {
-            Ok(opened) => opened,
-            Err(fault) => {
-                match name() {
-                    Some(name) => self.fault(pending, &name, node, Stage::Content, &fault),
-                    None => self.gap(pending, None, Stage::Content, &fault),
-                }
-                return (metadata, None, self.filesystem.xattrs(node).ok());
-            }
-        };
-        let xattrs = self
-            .filesystem
-            .xattrs(&opened)
-            .inspect_err(|fault| self.gap(pending, name().as_ref(), Stage::Xattrs, fault))
-            .ok();
-        match bytes::digest(self.filesystem, &opened, metadata) {
-            Ok((metadata, digest)) => (metadata, Some(digest), xattrs),
-            Err(fault) => {
-                self.gap(pending, name().as_ref(), Stage::Content, &fault);
-                (metadata, None, xattrs)
-            }
-        }
     }
 
     /// One part of a directory is finished; the last one finishes the directory, and so on up.

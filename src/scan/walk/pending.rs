@@ -35,6 +35,8 @@ pub(super) struct Building {
     pub(super) own_xattrs: Option<Vec<Xattr>>,
     /// Fingerprint and inodes of what was listed.
     pub(super) seen: ([u8; 16], Vec<u64>),
+    /// Numbers of the entries that say what they were built from, in any order.
+    pub(super) speaking: Vec<usize>,
     /// The record of the previous scan, where its tree is taken over but for these directories.
     pub(super) taken_over: Option<Record>,
     /// Names of directories of a tree that is taken over, with what they delivered.

@@ -47,7 +47,7 @@ impl Walk<'_> {
             let contradiction = Contradiction::at(&pending.path());
             self.collected().contradiction.get_or_insert(contradiction);
         }
-        self.remember(pending, building.seen, content, exact);
+        self.remember(pending, building.seen, &building.speaking, (content, exact));
         let is_unchanged = building.previous == Some(exact);
         Delivery { content: DirectoryContent::Read { content, exact }, xattrs, is_unchanged }
     }
@@ -92,11 +92,15 @@ impl Walk<'_> {
         &self,
         pending: &Pending,
         (fingerprint, inodes): ([u8; 16], Vec<u64>),
-        content: ContentId,
-        exact: ExactId,
+        speaking: &[usize],
+        (content, exact): (ContentId, ExactId),
     ) {
         if !pending.is_partial.load(Ordering::Relaxed) {
-            let record = Record { inode: pending.inode, fingerprint, content, exact, inodes };
+            let mut speaking: Vec<u32> =
+                speaking.iter().filter_map(|slot| u32::try_from(*slot).ok()).collect();
+            speaking.sort_unstable();
+            let inode = pending.inode;
+            let record = Record { inode, fingerprint, content, exact, inodes, speaking };
             self.collected().records.push(record);
         }
     }

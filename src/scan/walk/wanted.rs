@@ -1,6 +1,6 @@
 //! Which names collectors want to hear of, wherever the walk meets them.
 
-use crate::collect::{Collector, SET_ID};
+use crate::collect::{BUILD_INFO, Collector, SET_ID};
 use crate::filesystem::Metadata;
 use crate::model::FileKind;
 use std::collections::HashMap;
@@ -11,6 +11,8 @@ pub(in crate::scan) struct Wanted {
     prefixes: Vec<(&'static [u8], usize)>,
     suffixes: Vec<(&'static [u8], usize)>,
     set_id: Vec<usize>,
+    /// Those that want to hear of executables that say what they were built from.
+    pub(super) build_info: Vec<usize>,
     pub(super) count: usize,
 }
 
@@ -21,12 +23,15 @@ impl Wanted {
             prefixes: Vec::new(),
             suffixes: Vec::new(),
             set_id: Vec::new(),
+            build_info: Vec::new(),
             count: collectors.len(),
         };
         for (index, collector) in collectors.iter().enumerate() {
             for pattern in collector.wanted {
                 if *pattern == SET_ID {
                     wanted.set_id.push(index);
+                } else if *pattern == BUILD_INFO {
+                    wanted.build_info.push(index);
                 } else if let Some(suffix) = pattern.strip_prefix('*') {
                     wanted.suffixes.push((suffix.as_bytes(), index));
                 } else if let Some(prefix) = pattern.strip_suffix('*') {
