@@ -108,6 +108,11 @@ fn set(args: &SetArgs, context: &Context) -> Result<Exit, CliError> {
     let loaded = match Subject::resolve(word, context)? {
         Subject::Stored(_, id) => Loaded::stored(store.clone(), &id)?,
         Subject::Exported(path) => store_import(&store, &path)?,
+        Subject::Bill(path) => {
+            let manifest = super::subject::read_bill(&path, context)?;
+            let id = store.commit(&manifest, &Spool::new(), &[], None)?;
+            Loaded::stored(store.clone(), &id)?
+        }
         Subject::Target(spec) => {
             let opened = super::scanning::open(spec, None, &args.scan)?;
             super::scanning::scan_into(&store, opened, context, &args.scan)?

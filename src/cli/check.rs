@@ -41,8 +41,8 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<Exit, CliError>
             let after = Loaded::stored(store.clone(), &id)?;
             (find_baseline(&store, wanted, &after.header.name)?, after)
         }
-        Subject::Exported(path) => {
-            let after = Subject::Exported(path).load(context, &args.scan, None)?;
+        apart @ (Subject::Exported(_) | Subject::Bill(_)) => {
+            let after = apart.load(context, &args.scan, None)?;
             let store = context.open_store(Access::Read)?;
             (find_baseline(&store, wanted, &after.header.name)?, after)
         }

@@ -40,6 +40,7 @@ const TARGETS: &[(&str, &str)] = &[
     ("oci:FOLDER[:TAG]", "a container image in OCI layout"),
     ("oci-archive:FILE[:TAG]", "the same in a tar"),
     ("docker-archive:FILE[:TAG]", "what `docker save` writes"),
+    ("sbom:FILE", "a bill of materials: packages only, to compare with"),
     ("tar:FILE", "a root tree in a tar, plain or compressed with gzip, zstd, xz or bzip2"),
     ("NAME, NAME@2", "a stored manifest of that target: the newest, the second newest"),
     ("ID", "a stored manifest by the beginning of its id"),

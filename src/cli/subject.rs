@@ -4,9 +4,10 @@ use super::baseline::read_export;
 use super::context::Context;
 use super::error::CliError;
 use super::scanning::{self, ScanOptions};
+use crate::collect::packages::bill;
 use crate::model::{Header, Manifest, ManifestId, Records, TreeSource};
 use crate::store::{Spool, Store, StoreErrorKind};
-use crate::targets::TargetSpec;
+use crate::targets::{TargetSpec, stem};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
@@ -19,6 +20,8 @@ pub(super) enum Subject {
     Stored(Arc<Store>, ManifestId),
     /// A manifest as text.
     Exported(PathBuf),
+    /// A bill of materials.
+    Bill(PathBuf),
     /// To be scanned.
     Target(TargetSpec),
 }
@@ -40,13 +43,18 @@ enum Place {
 /// How an exported manifest begins, before its version.
 const EXPORT_MAGIC: [u8; 20] = *b"driftcheck-manifest ";
 
+/// Documents of whole machines with every file in them have some 300 MB.
+const MAX_BILL: u64 = 1024 * 1024 * 1024;
+
 impl Subject {
     /// Decides what a word stands for. A scheme or a slash makes it a target; a bare word is a
     /// stored manifest if the store has it, else what lies at that path.
     pub(super) fn resolve(word: &str, context: &Context) -> Result<Self, CliError> {
         let spec = TargetSpec::parse(OsStr::new(word))?;
-        if !matches!(spec, TargetSpec::Bare(_)) {
-            return Ok(Self::Target(spec));
+        match spec {
+            TargetSpec::Bare(_) => {}
+            TargetSpec::Bill(path) => return Ok(Self::Bill(path)),
+            spec => return Ok(Self::Target(spec)),
         }
         let path = Path::new(word);
         let is_there = path.symlink_metadata().is_ok();
@@ -63,7 +71,8 @@ impl Subject {
             .hint(format!("write ./{word} for the one, {word}@1 for the other"))),
             (Some((store, id)), false) => Ok(Self::Stored(store, id)),
             (None, true) if is_export(path) => Ok(Self::Exported(path.to_owned())),
-            (None, true) => Ok(Self::Target(spec)),
+            (None, true) if is_bill(path) => Ok(Self::Bill(path.to_owned())),
+            (None, true) => Ok(Self::Target(TargetSpec::Bare(path.to_owned()))),
             (None, false) => Err(CliError::new(format!(
                 "{word} is neither a stored manifest nor a file or folder"
             ))
@@ -84,6 +93,10 @@ impl Subject {
                 let spool = Spool::new();
                 let manifest = read_export(&path, &spool)?;
                 Ok(Loaded::here(manifest, Arc::new(spool)))
+            }
+            Self::Bill(path) => {
+                let manifest = read_bill(&path, context)?;
+                Ok(Loaded::here(manifest, Arc::new(Spool::new())))
             }
             Self::Target(spec) => scanning::scan_apart(&spec, context, options, reference),
         }
@@ -140,6 +153,21 @@ impl Loaded {
     }
 }
 
+/// Reads a bill of materials as a manifest of packages alone, named like the file.
+pub(super) fn read_bill(path: &Path, context: &Context) -> Result<Manifest, CliError> {
+    let place = path.display().to_string();
+    let failed = |error| CliError::because(place.clone(), error);
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(MAX_BILL.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_BILL {
+        return Err(CliError::new(format!("{place}: more than {MAX_BILL} bytes")));
+    }
+    let bill = bill::parse(&bytes).map_err(|fault| fault.within(&place))?;
+    let target = TargetSpec::Bill(path.to_owned()).to_string();
+    Ok(bill.into_manifest(stem(path), target, context.now))
+}
+
 /// Looks a word up in the store; no store at all is no manifest.
 fn find_stored(
     word: &str,
@@ -162,4 +190,11 @@ fn is_export(path: &Path) -> bool {
     path.is_file()
         && File::open(path).is_ok_and(|mut file| file.read_exact(&mut head).is_ok())
         && head == EXPORT_MAGIC
+}
+
+/// Whether a file begins as a bill of materials does.
+fn is_bill(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = |file: File| file.take(bill::HEAD as u64).read_to_end(&mut head);
+    path.is_file() && File::open(path).and_then(read).is_ok() && bill::is_bill(&head)
 }

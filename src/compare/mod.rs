@@ -10,6 +10,7 @@
 //! not compared. Each such case is told, as a gap or a note. Nothing is judged here.
 
 mod attributes;
+mod bills;
 #[cfg(test)]
 mod oracle;
 mod records;
@@ -44,6 +45,12 @@ pub fn compare(before: &Side<'_>, after: &Side<'_>) -> Result<Comparison, Fault>
         comparison.notes.push(format!("{what}: not carried by one of the media, not compared"));
     }
     let (old, new) = (before.manifest, after.manifest);
+    if bills::is_bill(&old.header) || bills::is_bill(&new.header) {
+        if old.header.sections.packages != new.header.sections.packages {
+            bills::compare(before, after, &mut comparison);
+        }
+        return Ok(comparison);
+    }
     // Equal ids, equal sets: one of them may be loaded and the other not.
     if old.header.sections.packages != new.header.sections.packages {
         records::packages(&old.records, &new.records, &mut comparison);

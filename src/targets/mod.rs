@@ -14,7 +14,7 @@ mod platform;
 mod spec;
 
 pub use platform::Platform;
-pub use spec::{ImageReference, TargetSpec};
+pub use spec::{ImageReference, TargetSpec, stem};
 
 use crate::filesystem::Filesystem;
 use crate::filesystem::directory::DirectoryFilesystem;
@@ -86,6 +86,10 @@ pub fn open(spec: &TargetSpec, options: &OpenOptions) -> Result<Target, Fault> {
         TargetSpec::OciArchive(image) => oci::open_oci_archive(image, options),
         TargetSpec::DockerArchive(image) => oci::open_docker_archive(image, options),
         TargetSpec::Disk(path) => disk::open_disk(path, &options.disk),
+        TargetSpec::Bill(path) => {
+            let what = "a bill of materials has no files to scan";
+            Err(Fault::unsupported(format!("{}: {what}", path.display())))
+        }
     }
 }
 

@@ -34,6 +34,8 @@ pub enum TargetSpec {
     Tar(PathBuf),
     /// A tar that may be an image or a root tree.
     Archive(PathBuf),
+    /// A software bill of materials: packages and no files.
+    Bill(PathBuf),
     /// Whatever lies there.
     Bare(PathBuf),
 }
@@ -50,7 +52,7 @@ impl TargetSpec {
         let (scheme, rest) = bytes.split_at_checked(colon).unwrap_or((bytes, b""));
         let rest = rest.get(1..).unwrap_or_default();
         let known: &[&[u8]] =
-            &[b"host", b"dir", b"disk", b"oci", b"oci-archive", b"docker-archive", b"tar"];
+            &[b"host", b"dir", b"disk", b"oci", b"oci-archive", b"docker-archive", b"tar", b"sbom"];
         if !known.contains(&scheme) || colon == bytes.len() {
             return Ok(Self::Bare(text.into()));
         }
@@ -68,6 +70,7 @@ impl TargetSpec {
             b"oci" => Self::Oci(ImageReference::parse(rest)?),
             b"oci-archive" => Self::OciArchive(ImageReference::parse(rest)?),
             b"docker-archive" => Self::DockerArchive(ImageReference::parse(rest)?),
+            b"sbom" => Self::Bill(path()),
             _ => Self::Tar(path()),
         })
     }
@@ -117,6 +120,7 @@ impl fmt::Display for TargetSpec {
             Self::OciArchive(image) => write!(f, "oci-archive:{image}"),
             Self::DockerArchive(image) => write!(f, "docker-archive:{image}"),
             Self::Tar(path) => write!(f, "tar:{}", path.display()),
+            Self::Bill(path) => write!(f, "sbom:{}", path.display()),
             Self::Archive(path) | Self::Bare(path) => write!(f, "{}", path.display()),
         }
     }
@@ -128,10 +132,11 @@ pub(super) fn file_name(path: &Path) -> String {
 }
 
 /// A file's name without the endings that say how it is packed.
-pub(super) fn stem(path: &Path) -> String {
-    const ENDINGS: [&str; 18] = [
+pub fn stem(path: &Path) -> String {
+    const ENDINGS: [&str; 22] = [
         ".gz", ".zst", ".xz", ".bz2", ".tgz", ".tzst", ".txz", ".tbz2", ".tar", ".oci", ".qcow2",
-        ".raw", ".img", ".vmdk", ".vhd", ".vhdx", ".vdi", ".iso",
+        ".raw", ".img", ".vmdk", ".vhd", ".vhdx", ".vdi", ".iso", ".json", ".cdx", ".spdx",
+        ".syft",
     ];
     let mut name = file_name(path);
     while let Some(shorter) = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)) {

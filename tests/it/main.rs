@@ -10,6 +10,7 @@
 )]
 
 mod archives;
+mod bills;
 mod block_oracle;
 mod btrfs_hostile;
 mod btrfs_oracle;

@@ -1,5 +1,6 @@
-//! Package URLs (<https://github.com/package-url/purl-spec>) of system packages.
+//! Package URLs (<https://github.com/package-url/purl-spec>), written and read.
 
+use super::python::metadata::normalized;
 use packageurl::PackageUrl;
 
 /// What stands in a package URL besides the type. Empty parts are left out.
@@ -36,9 +37,82 @@ pub fn purl(kind: &str, parts: Parts<'_>) -> String {
     build().unwrap_or_default()
 }
 
+/// Types whose namespace says where a package is from and not what it is called.
+const BY_ORIGIN: [&str; 10] =
+    ["alpm", "apk", "brew", "deb", "flatpak", "nix", "opkg", "rpm", "snap", "cpan"];
+
+/// Types of which one system may have several architectures.
+const BY_ARCHITECTURE: [&str; 5] = ["alpm", "apk", "deb", "opkg", "rpm"];
+
+/// What a package URL names, as far as everybody who writes one of that package agrees.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Coordinates {
+    /// The type.
+    pub kind: String,
+    /// With the namespace in front where that is part of the name (`@scope/name` of npm, Go's
+    /// modules, Maven's groups).
+    pub name: String,
+    /// Of system packages, where it is told.
+    pub architecture: Option<String>,
+    /// As package managers write it, with its epoch in front where there is one; an epoch of 0 is
+    /// none.
+    pub version: Option<String>,
+}
+
+impl Coordinates {
+    /// Reads a package URL; `None` for what is none.
+    #[must_use]
+    pub fn parse(url: &str) -> Option<Self> {
+        let url: PackageUrl<'_> = url.parse().ok()?;
+        let kind = url.ty();
+        let name = match (kind, url.namespace()) {
+            ("pypi", _) => normalized(url.name()),
+            (_, Some(namespace)) if !BY_ORIGIN.contains(&kind) => {
+                format!("{namespace}/{}", url.name())
+            }
+            _ => url.name().to_owned(),
+        };
+        let qualifier = |name: &str| url.qualifiers().get(name).filter(|value| !value.is_empty());
+        let has_epoch = matches!(kind, "deb" | "opkg" | "rpm" | "alpm");
+        let version = url.version().map(|version| {
+            let epoch = qualifier("epoch").filter(|_| has_epoch && !version.contains(':'));
+            let whole = epoch.map_or_else(|| version.to_owned(), |e| format!("{e}:{version}"));
+            match whole.strip_prefix("0:") {
+                Some(bare) if has_epoch => bare.to_owned(),
+                _ => whole,
+            }
+        });
+        let architecture = qualifier("arch").filter(|_| BY_ARCHITECTURE.contains(&kind));
+        let architecture = architecture.map(ToString::to_string);
+        Some(Self { kind: kind.to_owned(), name, architecture, version })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn urls_name_packages() {
+        let check = |url: &str, expected: Option<&str>| {
+            let seen = Coordinates::parse(url).map(|named| {
+                let architecture = named.architecture.unwrap_or_default();
+                format!("{} {} {architecture} {:?}", named.kind, named.name, named.version)
+            });
+            assert_eq!(seen.as_deref(), expected, "{url}");
+        };
+        check(
+            "pkg:deb/debian/libstdc%2B%2B6@1%3A12?arch=amd64&upstream=gcc-12%401&distro=debian-12",
+            Some("deb libstdc++6 amd64 Some(\"1:12\")"),
+        );
+        check("pkg:rpm/a@1-2?epoch=3&arch=noarch", Some("rpm a noarch Some(\"3:1-2\")"));
+        check("pkg:rpm/rhel/a@1-2?epoch=0", Some("rpm a  Some(\"1-2\")"));
+        check("pkg:npm/%40scope/a@1", Some("npm @scope/a  Some(\"1\")"));
+        check("pkg:golang/github.com/a/b@v1#sub", Some("golang github.com/a/b  Some(\"v1\")"));
+        check("pkg:pypi/Foo_Bar.baz", Some("pypi foo-bar-baz  None"));
+        check("not a url", None);
+        check("", None);
+    }
 
     #[test]
     fn parts_are_encoded() {
