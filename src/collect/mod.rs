@@ -12,6 +12,7 @@ pub mod os_release;
 pub mod packages;
 pub mod reader;
 pub mod sqlite;
+pub mod zip;
 
 use crate::filesystem::Filesystem;
 use crate::model::{Records, TreePath};
@@ -70,6 +71,7 @@ pub static COLLECTORS: &[&Collector] = &[
     &packages::r::COLLECTOR,
     &packages::cpan::COLLECTOR,
     &packages::dotnet::COLLECTOR,
+    &packages::java::COLLECTOR,
     &packages::executables::COLLECTOR,
     &events::apt::COLLECTOR,
     &events::dpkg::COLLECTOR,

@@ -25,6 +25,7 @@ pub mod flatpak;
 pub mod gem;
 pub mod hex;
 pub mod homebrew;
+pub mod java;
 pub mod json;
 pub mod nix;
 pub mod npm;
