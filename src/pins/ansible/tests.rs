@@ -1,3 +1,5 @@
+//! Playbooks and roles as people write them, and what is found in them.
+
 use super::*;
 use crate::pins::repository::Repository;
 use crate::pins::walk::audit_source;
