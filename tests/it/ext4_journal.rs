@@ -72,7 +72,7 @@ fn cut_off(image: &Path, copy: &str) -> PathBuf {
 }
 
 fn check(disturb: fn(&Path), options: &str, arguments: &[&str]) {
-    if let Some(reason) = cannot_mount("mkfs.ext4") {
+    if let Some(reason) = cannot_mount("mkfs.ext4", "ext4") {
         println!("skipped: {reason}");
         return;
     }
@@ -123,7 +123,7 @@ fn a_log_with_revoked_blocks() {
 
 /// A log that `debugfs` wrote, with the checksums that no kernel makes any more.
 fn check_version_2(features: &str) {
-    if let Some(reason) = cannot_mount("mkfs.ext4") {
+    if let Some(reason) = cannot_mount("mkfs.ext4", "ext4") {
         println!("skipped: {reason}");
         return;
     }
@@ -178,7 +178,7 @@ fn faults_of_root(image: &Path) -> Vec<String> {
 
 #[test]
 fn an_external_journal_that_is_needed_is_named() {
-    if let Some(reason) = cannot_mount("mkfs.ext4") {
+    if let Some(reason) = cannot_mount("mkfs.ext4", "ext4") {
         println!("skipped: {reason}");
         return;
     }
@@ -212,7 +212,7 @@ fn an_external_journal_that_is_needed_is_named() {
 
 #[test]
 fn fast_commits_are_named() {
-    if let Some(reason) = cannot_mount("mkfs.ext4") {
+    if let Some(reason) = cannot_mount("mkfs.ext4", "ext4") {
         println!("skipped: {reason}");
         return;
     }

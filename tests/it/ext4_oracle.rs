@@ -21,7 +21,7 @@ pub fn make_image(folder: &Path, megabytes: u64, arguments: &[&str]) -> PathBuf 
 }
 /// Fills an image and compares it with the kernel's mount of it.
 fn check(names: usize, megabytes: u64, large_xattrs: bool, arguments: &[&str]) {
-    if let Some(reason) = cannot_mount("mkfs.ext4") {
+    if let Some(reason) = cannot_mount("mkfs.ext4", "ext4") {
         println!("skipped: {reason}");
         return;
     }
@@ -85,7 +85,7 @@ fn ext2_without_an_index() {
 
 /// Has mke2fs copy a tree, for features that the kernel here may not mount.
 fn check_copy(arguments: &[&str]) {
-    if let Some(reason) = cannot_mount("mkfs.ext4") {
+    if let Some(reason) = cannot_mount("mkfs.ext4", "ext4") {
         println!("skipped: {reason}");
         return;
     }
@@ -113,7 +113,7 @@ fn ext4_with_case_folding_and_a_seed() {
 
 #[test]
 fn encrypted_nodes_are_named() {
-    if let Some(reason) = cannot_mount("mkfs.ext4") {
+    if let Some(reason) = cannot_mount("mkfs.ext4", "ext4") {
         println!("skipped: {reason}");
         return;
     }
@@ -141,7 +141,7 @@ fn encrypted_nodes_are_named() {
 
 #[test]
 fn lookups_go_by_path() {
-    if let Some(reason) = cannot_mount("mkfs.ext4") {
+    if let Some(reason) = cannot_mount("mkfs.ext4", "ext4") {
         println!("skipped: {reason}");
         return;
     }

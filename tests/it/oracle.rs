@@ -13,6 +13,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// A part of a file as a device.
 #[derive(Debug)]
@@ -61,15 +62,38 @@ pub fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Why images that `program` makes cannot be mounted here; `None` where they can.
-pub fn cannot_mount(program: &str) -> Option<String> {
+/// Why images of `kind`, as `mount -t` names it, cannot be made by `program` and mounted here; `None`
+/// where they can.
+pub fn cannot_mount(program: &str, kind: &str) -> Option<String> {
+    static LACK: OnceLock<Option<String>> = OnceLock::new();
+    let lack = LACK.get_or_init(|| try_powers(tempfile::tempdir().unwrap().path()).err()).clone();
+    lack.or_else(|| run(program, &["-V"]).err().map(|_| format!("there is no {program}"))).or_else(
+        || {
+            let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+            let is_known = known.lines().any(|line| line.trim_start() == kind);
+            (!is_known && run("modprobe", &["-q", kind]).is_err())
+                .then(|| format!("the kernel has no {kind}"))
+        },
+    )
+}
+
+/// Does all that the tests' trees and mounts need: containers withhold some of it even from root.
+fn try_powers(folder: &Path) -> Result<(), String> {
     if !rustix::process::geteuid().is_root() {
-        return Some("loop mounts need root".to_owned());
+        return Err("loop mounts need root".to_owned());
     }
-    if !Path::new("/dev/loop-control").exists() {
-        return Some("there are no loop devices".to_owned());
+    let file = folder.join("file");
+    File::create(&file).and_then(|image| image.set_len(1 << 20)).unwrap();
+    for (name, value) in [("trusted.driftcheck", "1"), ("user.driftcheck", "1")] {
+        unix::lsetxattr(&file, name, value.as_bytes(), unix::XattrFlags::empty())
+            .map_err(|error| format!("{name} cannot be set here: {error}"))?;
     }
-    run(program, &["-V"]).err().map(|_| format!("there is no {program}"))
+    let mode = unix::Mode::from_raw_mode(0o600);
+    let (kind, device) = (unix::FileType::BlockDevice, unix::makedev(259, 200_000));
+    unix::mknodat(unix::CWD, folder.join("block"), kind, mode, device)
+        .map_err(|error| format!("devices cannot be made here: {error}"))?;
+    run("mkfs.ext4", &["-q", "-F", text(&file)])?;
+    Mount::new("ext4", &file, &folder.join("mount"), "ro").map(drop)
 }
 
 /// A loop mount, undone when it goes.

@@ -33,7 +33,7 @@ fn tree(folder: &Path) -> std::path::PathBuf {
 }
 
 fn check(options: &[&[&str]]) {
-    if let Some(reason) = cannot_mount("mount") {
+    if let Some(reason) = cannot_mount("mount", "squashfs") {
         println!("skipped: {reason}");
         return;
     }

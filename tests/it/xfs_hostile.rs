@@ -100,7 +100,7 @@ fn mutations_of_version_5_with_right_checksums() {
     if mutations::are_done_elsewhere("xfs_hostile::mutations_of_version_5_with_right_checksums") {
         return;
     }
-    if let Some(reason) = cannot_mount("mkfs.xfs") {
+    if let Some(reason) = cannot_mount("mkfs.xfs", "xfs") {
         println!("skipped: {reason}");
         return;
     }

@@ -47,7 +47,7 @@ pub fn grow(top: &Path) {
 
 /// Fills an image and compares it with the kernel's mount of it.
 fn check(names: usize, arguments: &[&str]) {
-    if let Some(reason) = cannot_mount("mkfs.xfs") {
+    if let Some(reason) = cannot_mount("mkfs.xfs", "xfs") {
         println!("skipped: {reason}");
         return;
     }
@@ -199,7 +199,7 @@ fn xfs_that_folds_case() {
 
 #[test]
 fn a_dirty_log_is_told() {
-    if let Some(reason) = cannot_mount("mkfs.xfs") {
+    if let Some(reason) = cannot_mount("mkfs.xfs", "xfs") {
         println!("skipped: {reason}");
         return;
     }
