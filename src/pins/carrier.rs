@@ -37,5 +37,16 @@ pub const CARRIERS: &[Carrier] = &[
 /// The carrier of a file.
 #[must_use]
 pub fn carrier_of(path: &str, head: &[u8]) -> Option<&'static Carrier> {
-    CARRIERS.iter().find(|carrier| (carrier.recognises)(path, head))
+    carrier_among(path, head, &|_| true)
+}
+
+/// The carrier of a file among those that a policy reads.
+#[must_use]
+pub fn carrier_among(
+    path: &str,
+    head: &[u8],
+    reads: &dyn Fn(&str) -> bool,
+) -> Option<&'static Carrier> {
+    let mut known = CARRIERS.iter().filter(|carrier| reads(carrier.name));
+    known.find(|carrier| (carrier.recognises)(path, head))
 }

@@ -31,6 +31,7 @@
 //! it does not understand ([`Strength::Unknown`] instead), and to let one bad file, or a bad part
 //! of a file, hide another.
 
+pub mod adoption;
 pub mod ansible;
 pub mod audit;
 pub mod carrier;
@@ -61,14 +62,15 @@ pub mod terraform;
 pub mod walk;
 pub mod yaml;
 
+pub use adoption::Accepted;
 pub use audit::{Audit, Collected, InputId};
 pub use carrier::{CARRIERS, Carrier};
 pub use environment::{Constant, Environment, Machine, MachineFile};
 pub use input::{Built, Credit, Input, Origin, PinForm, PinGap, Place, Remark};
 pub use report::{PinFinding, PinInput, PinReport};
-pub use repository::{Repository, SourceFile};
+pub use repository::{MAX_FILE, Repository, SourceFile};
 pub use requirements::Requirements;
 pub use rules::{RULES, RuleFamily};
 pub use span::{Fragment, FragmentBuilder, LineIndex, Position, UNKNOWN};
 pub use strength::{Category, Ecosystem, Strength};
-pub use walk::{AuditOptions, audit_paths};
+pub use walk::{AuditOptions, audit_paths, find_above, requirements_of};

@@ -72,6 +72,8 @@ pub struct PinReport {
     pub gaps: Vec<PinGap>,
     /// What a suppression hides, by file and place.
     pub suppressed: Vec<PinFinding>,
+    /// What was there when the gate was switched on, by file and place.
+    pub accepted: Vec<PinFinding>,
     /// How many files a carrier read.
     pub files_read: usize,
     /// How many files were looked at.
@@ -97,7 +99,8 @@ impl PinReport {
             }
             judged.push(PinInput { input, required, accepted });
         }
-        findings.extend(remarks.into_iter().map(|remark| finding_of_remark(remark, requirements)));
+        let remarks = remarks.into_iter().filter(|remark| requirements.judges(remark.rule));
+        findings.extend(remarks.map(|remark| finding_of_remark(remark, requirements)));
         gaps.sort();
         gaps.dedup();
         let mut report = Self { inputs: judged, gaps, ..Self::default() };
@@ -129,6 +132,7 @@ impl PinReport {
         };
         self.findings.dedup_by(|a, b| key(a) == key(b));
         self.suppressed.extend(other.suppressed);
+        self.accepted.extend(other.accepted);
         self.inputs.extend(other.inputs);
         self.inputs.sort_by(|a, b| a.input.place.cmp(&b.input.place));
         self.inputs.dedup();

@@ -10,6 +10,7 @@
 use super::input::Input;
 use super::input::Place;
 use super::repository::SourceFile;
+use super::rules;
 use super::strength::{Category, Ecosystem, Strength};
 use super::suppress::{self, Suppression};
 use crate::model::{Fault, Severity};
@@ -39,6 +40,7 @@ struct Document {
     #[serde(default)]
     exclude: Vec<Spanned<String>>,
     fail_unknown: Option<bool>,
+    rules: Option<Spanned<toml::Value>>,
 }
 
 /// An exception for files without comments.
@@ -106,6 +108,8 @@ pub struct Requirements {
     shown: String,
     /// What they begin with seen from the policy.
     below: String,
+    /// The rule set that is judged by, where an older one is frozen.
+    rules: Option<u32>,
     /// Whether inputs whose value comes from outside are findings.
     pub fail_unknown: bool,
 }
@@ -178,6 +182,9 @@ impl Requirements {
             let ignore = suppression(&file, entry)?;
             self.ignores.push((glob(&entry.get_ref().path)?, ignore));
         }
+        if let Some(rules) = &document.rules {
+            self.rules = Some(rule_set(&file, rules)?);
+        }
         if let Some(fail) = document.fail_unknown {
             self.fail_unknown = fail;
         }
@@ -215,6 +222,18 @@ impl Requirements {
         &self.ignores
     }
 
+    /// Whether the frozen rule set, if one is, has a rule.
+    #[must_use]
+    pub fn judges(&self, rule: &str) -> bool {
+        self.rules.is_none_or(|own| rules::rule(rule).is_none_or(|rule| rule.since <= own))
+    }
+
+    /// Whether the frozen rule set, if one is, reads the files of a carrier.
+    #[must_use]
+    pub fn reads(&self, carrier: &str) -> bool {
+        self.rules.is_none_or(|own| rules::carrier_since(carrier) <= own)
+    }
+
     /// Overrides one scope (an ecosystem, a category, `default`), as `--require SCOPE=STRENGTH`.
     ///
     /// # Errors
@@ -240,6 +259,9 @@ impl Requirements {
     /// Whether an input is held firmly enough.
     #[must_use]
     pub fn accepts(&self, input: &Input) -> bool {
+        if !self.judges(input.rule) {
+            return true;
+        }
         let required = self.required(input.ecosystem, &input.place.file);
         input.held().satisfies(required).unwrap_or(!self.fail_unknown)
     }
@@ -259,6 +281,19 @@ impl Requirements {
 fn at(file: &SourceFile, span: Range<usize>, reason: &dyn Display) -> Fault {
     let (start, _) = file.positions(&span);
     Fault::damaged(format!("line {}, column {}: {reason}", start.line, start.column))
+}
+
+/// The number of a rule set: `rules = "1"` or `rules = 1`.
+fn rule_set(file: &SourceFile, word: &Spanned<toml::Value>) -> Result<u32, Fault> {
+    let number = match word.get_ref() {
+        toml::Value::String(text) => text.parse().ok(),
+        toml::Value::Integer(number) => u32::try_from(*number).ok(),
+        _ => None,
+    };
+    number.filter(|number| (1..=rules::RULE_SET).contains(number)).ok_or_else(|| {
+        let newest = rules::RULE_SET;
+        at(file, word.span(), &format!("there is no such rule set: 1 to {newest} are known"))
+    })
 }
 
 /// An `[[ignore]]` entry.
@@ -326,6 +361,16 @@ mod tests {
         assert_eq!(policy.required(Ecosystem::Apk, "dev/Dockerfile"), Strength::None);
         assert!(policy.add("[require]\nabt = 'range'").is_err());
         assert!(policy.add("requires = 1").is_err());
+    }
+
+    #[test]
+    fn a_frozen_rule_set_knows_no_newer_rules() {
+        let policy = Requirements::parse("rules = \"1\"").unwrap();
+        assert!(policy.judges("pins/os-package") && !policy.judges("pins/consistency"));
+        assert!(policy.reads("dockerfile") && !policy.reads("ansible"));
+        let policy = Requirements::shipped().unwrap();
+        assert!(policy.judges("pins/consistency") && policy.reads("ansible"));
+        assert!(Requirements::parse("rules = 99").is_err());
     }
 
     #[test]

@@ -8,6 +8,8 @@ use super::strength::Category;
 pub struct RuleFamily {
     /// `pins/os-package`.
     pub id: &'static str,
+    /// The rule set that it came with: a policy that freezes an older one is not judged by it.
+    pub since: u32,
     /// One line.
     pub summary: &'static str,
     /// What goes wrong otherwise.
@@ -20,10 +22,53 @@ pub struct RuleFamily {
     pub fix: &'static str,
 }
 
+/// The rule set of this program; `rules = "1"` in a `driftcheck.toml` freezes an older one, so that
+/// no upgrade reddens a build.
+pub const RULE_SET: u32 = 2;
+
+/// The carriers of the first rule set.
+const FIRST_CARRIERS: &[&str] = &[
+    "cloud-init",
+    "dockerfile",
+    "github-actions",
+    "makefile",
+    "packer",
+    "packer-json",
+    "powershell",
+    "shell",
+    "terraform",
+];
+
+/// The rule set that a carrier came with.
+#[must_use]
+pub fn carrier_since(name: &str) -> u32 {
+    if FIRST_CARRIERS.contains(&name) { 1 } else { 2 }
+}
+
 /// All families, by id.
 pub const RULES: &[RuleFamily] = &[
     RuleFamily {
+        id: "pins/baseline",
+        since: 2,
+        summary: "an accepted finding is not there any more",
+        why: "An entry that nothing needs would let the same finding come back unseen.",
+        bad: "an entry of driftcheck-pins.baseline whose line was pinned since",
+        good: "the file as `driftcheck pins --write-baseline` writes it now",
+        fix: "Remove the line, or run `driftcheck pins --write-baseline` again.",
+    },
+    RuleFamily {
+        id: "pins/consistency",
+        since: 2,
+        summary: "one tool is pinned to two versions in two files",
+        why: "What was tested with the one version is built or run with the other, and a fix of \
+              one file leaves the other behind.",
+        bad: "Dockerfile: pip install ansible==9.1.0\nbuild.sh: pip install ansible==8.7.0",
+        good: "both: pip install ansible==9.1.0",
+        fix: "Pin both to the same version, or keep the version in one place that both read.",
+    },
+    RuleFamily {
         id: "pins/download",
+        since: 1,
         summary: "a file is fetched by URL and nothing checks its bytes",
         why: "The server, or whoever stands between, decides what is run at the next build. A \
               version in the URL says what was meant, not what came.",
@@ -35,6 +80,7 @@ pub const RULES: &[RuleFamily] = &[
     },
     RuleFamily {
         id: "pins/fake-pin",
+        since: 1,
         summary: "it looks like a pinned version and is none",
         why: "The tool reads the word differently than it looks, or something after it undoes \
               the pin, so that the reader is sure of a version that the machine will not have.",
@@ -43,7 +89,18 @@ pub const RULES: &[RuleFamily] = &[
         fix: "Write the version in the tool's own syntax; remove what undoes it.",
     },
     RuleFamily {
+        id: "pins/golden-image",
+        since: 2,
+        summary: "a pin and the golden image contradict each other",
+        why: "The file says one version and the image has another, so that either the image was \
+              not built from it or the pin did not hold.",
+        bad: "apt-get install jq=1.5-1   # and the image has jq 1.6-2.1",
+        good: "apt-get install jq=1.6-2.1",
+        fix: "Build the image again, or write the version that it has (`pins --fix --from`).",
+    },
+    RuleFamily {
         id: "pins/image-ref",
+        since: 1,
         summary: "a container image is named without the digest of its content",
         why: "A tag can be moved at any time, and most are: the same line builds another image \
               next week.",
@@ -53,6 +110,7 @@ pub const RULES: &[RuleFamily] = &[
     },
     RuleFamily {
         id: "pins/lang-package",
+        since: 1,
         summary: "a language package is installed without one exact version",
         why: "The registry's newest release at the time of the build is installed, wanted or not.",
         bad: "pip install requests",
@@ -62,6 +120,7 @@ pub const RULES: &[RuleFamily] = &[
     },
     RuleFamily {
         id: "pins/lock",
+        since: 1,
         summary: "a lockfile is missing, stale, or not enforced by the command used",
         why: "A lockfile that the installing command may rewrite or ignore holds nothing.",
         bad: "RUN npm install",
@@ -70,6 +129,7 @@ pub const RULES: &[RuleFamily] = &[
     },
     RuleFamily {
         id: "pins/machine-image",
+        since: 1,
         summary: "the machine image below is chosen anew at every run",
         why: "`most_recent`, families, `latest` and runner labels are resolved when they are \
               used, so that the ground moves without any change in the repository.",
@@ -79,6 +139,7 @@ pub const RULES: &[RuleFamily] = &[
     },
     RuleFamily {
         id: "pins/module-ref",
+        since: 1,
         summary: "a module, role, chart, action or include is used without one exact version",
         why: "Its author, or a new tag, decides what the next run does.",
         bad: "source = \"git::https://example.org/vpc.git?ref=main\"",
@@ -87,6 +148,7 @@ pub const RULES: &[RuleFamily] = &[
     },
     RuleFamily {
         id: "pins/os-package",
+        since: 1,
         summary: "an operating system package is installed without one exact version",
         why: "The mirror's newest version at the time of the build is installed; two builds of \
               the same file give two machines.",
@@ -97,6 +159,7 @@ pub const RULES: &[RuleFamily] = &[
     },
     RuleFamily {
         id: "pins/repo-source",
+        since: 1,
         summary: "a package repository is added that moves: a PPA, a channel, an undated mirror",
         why: "What it offers changes at any time and is often not kept.",
         bad: "add-apt-repository ppa:deadsnakes/ppa",
@@ -105,6 +168,7 @@ pub const RULES: &[RuleFamily] = &[
     },
     RuleFamily {
         id: "pins/suppression",
+        since: 1,
         summary: "a suppression comment is malformed, expired or hides nothing",
         why: "An exception that nobody looks at again becomes the rule.",
         bad: "# driftcheck:ignore pins/os-package until=soon",
@@ -113,6 +177,7 @@ pub const RULES: &[RuleFamily] = &[
     },
     RuleFamily {
         id: "pins/tool-version",
+        since: 1,
         summary: "a tool, toolchain or plugin is asked for without one exact version",
         why: "The program that builds the image is an input of the image.",
         bad: "required_plugins { amazon = { version = \">= 1.0\" } }",
@@ -121,6 +186,7 @@ pub const RULES: &[RuleFamily] = &[
     },
     RuleFamily {
         id: "pins/upgrade-all",
+        since: 1,
         summary: "everything installed is upgraded to whatever is newest",
         why: "It undoes every pin that came before, the base image's included.",
         bad: "RUN apt-get update && apt-get upgrade -y",
@@ -129,6 +195,7 @@ pub const RULES: &[RuleFamily] = &[
     },
     RuleFamily {
         id: "pins/vcs-ref",
+        since: 1,
         summary: "a repository is cloned without a commit that cannot move",
         why: "The default branch, any branch and even a tag can point elsewhere tomorrow.",
         bad: "git clone https://example.org/tool.git",

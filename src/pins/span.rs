@@ -70,6 +70,17 @@ impl LineIndex {
         Position { line, column: column.saturating_add(1) }
     }
 
+    /// The line that an offset is in, without its end.
+    #[must_use]
+    pub fn line<'b>(&self, bytes: &'b [u8], offset: usize) -> &'b [u8] {
+        let line = self.starts.partition_point(|start| *start <= offset).max(1);
+        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        let end = self.starts.get(line).copied().unwrap_or(bytes.len());
+        let whole = bytes.get(start..end).unwrap_or_default();
+        let whole = whole.strip_suffix(b"\n").unwrap_or(whole);
+        whole.strip_suffix(b"\r").unwrap_or(whole)
+    }
+
     /// How many characters begin before an offset.
     fn before(&self, bytes: &[u8], offset: usize) -> usize {
         let stride = offset / STRIDE;

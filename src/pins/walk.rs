@@ -87,8 +87,8 @@ fn audit_root(root: &Path, options: &AuditOptions) -> PinReport {
     let repository = Repository::at(base.clone()).with_files(own);
     let work = || -> Vec<Option<Collected>> {
         let read = |path: &String| match overlay.get(path.as_str()) {
-            Some(bytes) => audit_bytes(path, bytes, &repository),
-            None => audit_file(&base, path, &repository),
+            Some(bytes) => audit_bytes(path, bytes, &repository, &requirements),
+            None => audit_file(&base, path, &repository, &requirements),
         };
         files.par_iter().map(read).collect()
     };
@@ -109,6 +109,38 @@ fn audit_root(root: &Path, options: &AuditOptions) -> PinReport {
     report.files_seen = files.len();
     report.files_read = read;
     report
+}
+
+/// What is asked of the files below a root: the given requirements, with its own policy over them.
+#[must_use]
+pub fn requirements_of(root: &Path, options: &AuditOptions) -> Requirements {
+    let base = if root.is_dir() { root } else { root.parent().unwrap_or(Path::new(".")) };
+    let prefix = shown_prefix(base);
+    policy_of(base, &prefix, options).unwrap_or_else(|_| options.requirements.clone())
+}
+
+/// A file of that name in a root or above it, as far as its repository reaches.
+#[must_use]
+pub fn find_above(root: &Path, name: &str) -> Option<PathBuf> {
+    let own = |root: &Path| root.join(name);
+    let base = match root.parent() {
+        Some(parent) if !root.is_dir() && !parent.as_os_str().is_empty() => parent,
+        Some(_) if !root.is_dir() => Path::new("."),
+        _ => root,
+    };
+    if own(base).is_file() {
+        return Some(if base == Path::new(".") { PathBuf::from(name) } else { own(base) });
+    }
+    let real = std::fs::canonicalize(base).ok()?;
+    for above in real.ancestors().take(MAX_ABOVE) {
+        if own(above).is_file() {
+            return Some(own(above));
+        }
+        if above.join(".git").exists() {
+            return None;
+        }
+    }
+    None
 }
 
 /// The name of a repository's policy.
@@ -245,7 +277,14 @@ fn files_below(root: &Path, options: &AuditOptions) -> (PathBuf, Vec<String>, Ve
 }
 
 /// Reads and audits one file; `None` where no carrier knows it.
-fn audit_file(base: &Path, path: &str, repository: &Repository) -> Option<Collected> {
+fn audit_file(
+    base: &Path,
+    path: &str,
+    repository: &Repository,
+    requirements: &Requirements,
+) -> Option<Collected> {
+    let carrier_of =
+        |head: &[u8]| carrier::carrier_among(path, head, &|carrier| requirements.reads(carrier));
     let gap = |reason: String| Collected {
         gaps: vec![PinGap { file: path.to_owned(), line: None, reason }],
         ..Collected::default()
@@ -253,7 +292,7 @@ fn audit_file(base: &Path, path: &str, repository: &Repository) -> Option<Collec
     let mut file = match File::open(base.join(path)) {
         Ok(file) => file,
         Err(error) => {
-            return carrier::carrier_of(path, b"").map(|_| gap(format!("cannot be read: {error}")));
+            return carrier_of(b"").map(|_| gap(format!("cannot be read: {error}")));
         }
     };
     let mut bytes = vec![0; HEAD];
@@ -263,13 +302,12 @@ fn audit_file(base: &Path, path: &str, repository: &Repository) -> Option<Collec
             Ok(0) => break,
             Ok(count) => filled = filled.saturating_add(count),
             Err(error) => {
-                return carrier::carrier_of(path, b"")
-                    .map(|_| gap(format!("cannot be read: {error}")));
+                return carrier_of(b"").map(|_| gap(format!("cannot be read: {error}")));
             }
         }
     }
     bytes.truncate(filled);
-    let carrier = carrier::carrier_of(path, &bytes)?;
+    let carrier = carrier_of(&bytes)?;
     if bytes.contains(&0) {
         return Some(gap(format!("is binary, so that it is no {}", carrier.name)));
     }
@@ -283,9 +321,15 @@ fn audit_file(base: &Path, path: &str, repository: &Repository) -> Option<Collec
 }
 
 /// Audits one file that is not read from the disk.
-fn audit_bytes(path: &str, bytes: &Arc<[u8]>, repository: &Repository) -> Option<Collected> {
+fn audit_bytes(
+    path: &str,
+    bytes: &Arc<[u8]>,
+    repository: &Repository,
+    requirements: &Requirements,
+) -> Option<Collected> {
     let head = bytes.get(..HEAD).unwrap_or(bytes);
-    let carrier = carrier::carrier_of(path, head).filter(|_| !head.contains(&0))?;
+    let reads = |carrier: &str| requirements.reads(carrier);
+    let carrier = carrier::carrier_among(path, head, &reads).filter(|_| !head.contains(&0))?;
     Some(audit_source(&SourceFile::new(path, Arc::clone(bytes)), carrier, repository))
 }
 

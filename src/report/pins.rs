@@ -42,6 +42,10 @@ pub(super) fn headline(report: &PinReport) -> String {
         0 => String::new(),
         gaps => format!(", {} not read", format::count(gaps, "part")),
     };
+    let gaps = match report.accepted.len() {
+        0 => gaps,
+        accepted => format!("{gaps}, {} accepted before", format::count(accepted, "finding")),
+    };
     if report.findings.is_empty() {
         let inputs = format::count(report.inputs.len(), "input");
         return format!("pins: nothing to hold more firmly in {files} ({inputs}{gaps})");

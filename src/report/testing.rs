@@ -680,9 +680,9 @@ pub(super) fn render_pins(write: super::PinsFn, inventory: bool, view: View) -> 
             line: Some(3),
             reason: "expected `}`".to_owned(),
         }],
-        suppressed: Vec::new(),
         files_read: 2,
         files_seen: 9,
+        ..PinReport::default()
     };
     let sources = |file: &str| (file == "images/Dockerfile").then(|| Arc::from(DOCKERFILE));
     let curl = report.findings[1].fingerprint.clone();

@@ -4,7 +4,6 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::scanning::ScanOptions;
 use crate::cli::subject::Subject;
-use crate::pins::PinReport;
 use crate::pins::fix::digests::Digests;
 use crate::pins::fix::known::{Known, Packages};
 use crate::pins::fix::{Fixing, diff, write as disk};
@@ -16,9 +15,10 @@ pub(super) struct FixOptions {
     /// Write the pins that are known into the files, changing no other byte
     #[arg(long)]
     fix: bool,
-    /// Show what --fix would write as a unified diff, and write nothing
-    #[arg(long)]
-    diff: bool,
+    /// Show what --fix would write as a unified diff, and write nothing; with a range of commits,
+    /// judge only what that change touched
+    #[arg(long, value_name = "BASE..HEAD", num_args = 0..=1, default_missing_value = "")]
+    diff: Vec<String>,
     /// Pin packages to what this manifest (or image) of the golden image has
     #[arg(long, value_name = "MANIFEST")]
     from: Option<String>,
@@ -30,17 +30,27 @@ pub(super) struct FixOptions {
 impl FixOptions {
     /// Whether files are written.
     pub(super) fn writes(&self) -> bool {
-        self.fix && !self.diff
+        self.fix && !self.shows()
+    }
+
+    /// The range of commits that is judged.
+    pub(super) fn range(&self) -> Option<&str> {
+        self.diff.iter().map(String::as_str).find(|word| is_range(word))
+    }
+
+    /// A word behind `--diff` that is no range was meant as a path.
+    pub(super) fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        self.diff.iter().filter(|word| !word.is_empty() && !is_range(word)).map(PathBuf::from)
     }
 
     /// Whether a diff is all that is asked for.
     pub(super) fn shows(&self) -> bool {
-        self.diff
+        self.diff.iter().any(|word| !is_range(word))
     }
 
     /// What versions are known; `None` where nobody asked for pins.
     pub(super) fn known(&self, context: &Context) -> Result<Option<Known>, CliError> {
-        if !self.fix && !self.diff && self.from.is_none() && self.digests.is_none() {
+        if !self.fix && !self.shows() && self.from.is_none() && self.digests.is_none() {
             return Ok(None);
         }
         let mut known = Known::default();
@@ -58,6 +68,12 @@ impl FixOptions {
         }
         Ok(Some(known))
     }
+}
+
+/// Whether a word is a range of commits and not a path (`..`, `../x`, `./a..b`).
+fn is_range(word: &str) -> bool {
+    let starts = ["../", "./", "/"].iter().any(|start| word.starts_with(start));
+    word.contains("..") && !starts && word != ".." && !Path::new(word).exists()
 }
 
 /// Shows the diff; what is left alone is told on standard error.
@@ -78,11 +94,11 @@ pub(super) fn show(
     Ok(())
 }
 
-/// Writes the files; the report is of what they are now.
-pub(super) fn write<'f>(fixing: &'f Fixing, roots: &[PathBuf]) -> Result<&'f PinReport, CliError> {
+/// Writes the files.
+pub(super) fn write(fixing: &Fixing, roots: &[PathBuf]) -> Result<(), CliError> {
     for file in &fixing.files {
         let failed = |error| CliError::because(format!("cannot write {}", file.path), error);
         disk::write(file, roots).map_err(failed)?;
     }
-    Ok(&fixing.after)
+    Ok(())
 }

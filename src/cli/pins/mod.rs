@@ -1,15 +1,19 @@
 //! `driftcheck pins`.
 
+mod adoption;
 mod fixing;
+mod git;
 
 use super::context::Context;
 use super::error::CliError;
 use super::exit::{Exit, Gaps};
 use super::output::Output;
 use crate::model::Severity;
-use crate::pins::{AuditOptions, PinReport, Requirements, audit_paths, fix};
+use crate::pins::{AuditOptions, PinReport, Requirements, audit_paths, fix, requirements_of};
 use crate::report::Pins;
+use adoption::AdoptionOptions;
 use fixing::FixOptions;
+use git::Change;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -48,6 +52,8 @@ pub(super) struct PinsArgs {
     #[arg(long)]
     allow_gaps: bool,
     #[command(flatten)]
+    adoption: AdoptionOptions,
+    #[command(flatten)]
     fix: FixOptions,
     #[command(flatten)]
     output: Output,
@@ -57,7 +63,7 @@ pub(super) fn run(args: &PinsArgs, context: &Context) -> Result<Exit, CliError> 
     let write = args.output.pins_writer()?;
     let (requirements, require) = requirements(args)?;
     let today = jiff::Timestamp::from_second(context.now.seconds).ok();
-    let options = AuditOptions {
+    let mut options = AuditOptions {
         requirements,
         include_vendored: args.include_vendored,
         include_ignored: args.include_ignored,
@@ -66,33 +72,62 @@ pub(super) fn run(args: &PinsArgs, context: &Context) -> Result<Exit, CliError> 
         today: today.map(|now| now.to_zoned(jiff::tz::TimeZone::UTC).date()),
         ..AuditOptions::default()
     };
-    for path in &args.paths {
+    let mut paths = args.paths.clone();
+    paths.extend(args.fix.paths());
+    if args.fix.paths().next().is_some() && args.paths == [PathBuf::from(".")] {
+        paths.remove(0);
+    }
+    for path in &paths {
         let look = |error| CliError::because(format!("cannot look at {}", path.display()), error);
         path.symlink_metadata().map_err(look)?;
     }
     let known = args.fix.known(context)?;
-    let report = audit_paths(&args.paths, &options);
+    let accepted = args.adoption.read(&paths)?;
+    let change = args.fix.range().map(|range| Change::read(range, &paths)).transpose()?;
+    if let Some(change) = &change {
+        options.overlay.extend(change.files.clone());
+    }
+    let mut report = audit_paths(&paths, &options);
+    if let Some(change) = &change {
+        change.narrow(&mut report);
+    }
+    if let Some(file) = args.adoption.file_to_write(&paths) {
+        return adoption::write(&file, &report, context);
+    }
+    let fixing = known.map(|known| fix::plan_for(report.clone(), &paths, &options, &known));
+    if let Some(fixing) = fixing.as_ref().filter(|_| args.fix.writes()) {
+        fixing::write(fixing, &paths)?;
+        report = fixing.after.clone();
+        if let Some(change) = &change {
+            change.narrow(&mut report);
+        }
+    }
+    if let Some(accepted) = &accepted {
+        let first = paths.first().map_or(Path::new("."), PathBuf::as_path);
+        let requirements = requirements_of(first, &options);
+        let looked_at = if change.is_some() { &[] } else { paths.as_slice() };
+        report.accept(accepted, &read, &requirements, looked_at);
+    }
     let gaps = if args.allow_gaps { Gaps::Allow } else { Gaps::Refuse };
-    let fixing = known.map(|known| fix::plan_for(report.clone(), &args.paths, &options, &known));
     if let Some(fixing) = fixing.as_ref().filter(|_| args.fix.shows()) {
         fixing::show(fixing, args.output.file(), context)?;
         return Ok(exit(&report, args.fail_on, gaps));
     }
-    let report = match &fixing {
-        Some(fixing) if args.fix.writes() => fixing::write(fixing, &args.paths)?,
-        _ => &report,
-    };
-    let sources = |file: &str| std::fs::read(Path::new(file)).ok().map(Arc::from);
     let pins = Pins {
-        report,
-        sources: &sources,
+        report: &report,
+        sources: &read,
         inventory: args.inventory,
         fixing: fixing.as_ref(),
         is_fixed: args.fix.writes(),
     };
     let view = context.view(args.output.file(), false);
     context.write(args.output.file(), |out| write(&pins, &view, out))?;
-    Ok(exit(report, args.fail_on, gaps))
+    Ok(exit(&report, args.fail_on, gaps))
+}
+
+/// A build file once more, by the path that the report shows.
+fn read(file: &str) -> Option<Arc<[u8]>> {
+    std::fs::read(file).ok().map(Arc::from)
 }
 
 fn exit(report: &PinReport, fail_on: Severity, gaps: Gaps) -> Exit {

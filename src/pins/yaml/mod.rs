@@ -334,6 +334,7 @@ impl Reader<'_> {
                     if anchor > 0 || tag.is_some() {
                         range.start = scalar::behind_properties(self.text, range.clone(), style);
                     }
+                    range.end = scalar::closing(self.text, range.clone(), style);
                     let inner = scalar::decode(self.text, range.clone(), style, &value);
                     let fragment = inner.compose(self.source);
                     let plain = style == ScalarStyle::Plain;

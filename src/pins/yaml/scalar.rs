@@ -61,6 +61,27 @@ pub(super) fn behind_properties(text: &str, range: Range<usize>, style: ScalarSt
     at
 }
 
+/// Where a quoted scalar ends: the parser counts blanks and a comment behind it in.
+pub(super) fn closing(text: &str, range: Range<usize>, style: ScalarStyle) -> usize {
+    let quote = match style {
+        ScalarStyle::SingleQuoted => b'\'',
+        ScalarStyle::DoubleQuoted => b'"',
+        _ => return range.end,
+    };
+    let raw = text.get(range.clone()).unwrap_or_default().as_bytes();
+    let mut at = 1_usize;
+    while let Some(byte) = raw.get(at) {
+        let next = raw.get(at.saturating_add(1));
+        let escaped = quote == b'"' && *byte == b'\\'
+            || quote == b'\'' && *byte == quote && next == Some(&quote);
+        if *byte == quote && !escaped {
+            return range.start.saturating_add(at).saturating_add(1);
+        }
+        at = at.saturating_add(if escaped { 2 } else { 1 });
+    }
+    range.end
+}
+
 /// How many bytes the line break at the start of `text` has.
 fn line_break(text: &str) -> usize {
     if text.starts_with("\r\n") { 2 } else { usize::from(text.starts_with(['\n', '\r'])) }

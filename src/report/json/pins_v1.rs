@@ -24,6 +24,8 @@ struct Summary {
     findings: usize,
     inputs: usize,
     gaps: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepted: Option<usize>,
     files_read: usize,
     files_seen: usize,
 }
@@ -274,6 +276,7 @@ fn head(pins: &Pins<'_>) -> Head {
         findings: report.findings.len(),
         inputs: report.inputs.len(),
         gaps: report.gaps.len(),
+        accepted: Some(report.accepted.len()).filter(|accepted| *accepted > 0),
         files_read: report.files_read,
         files_seen: report.files_seen,
     };
