@@ -349,6 +349,170 @@ pub const CARRIERS: &[Template] = &[
             Laid::between(before, command, "\"]\n", json)
         },
     },
+    Template {
+        carrier: "github-actions",
+        form: "run, literal",
+        path: ".github/workflows/ci.yml",
+        lay: |command| {
+            let before = "on: push\njobs:\n a:\n  runs-on: ubuntu-24.04\n  steps:\n  - run: |\n      set -e\n      ";
+            Laid::between(before, command, "\n  - run: true\n", indented)
+        },
+    },
+    Template {
+        carrier: "github-actions",
+        form: "run, double quotes, shell named",
+        path: ".github/workflows/ci.yaml",
+        lay: |command| {
+            let before = "jobs: {a: {runs-on: x, steps: [{shell: 'bash -e {0}', run: \"";
+            Laid::between(before, command, "\"}]}}\n", json)
+        },
+    },
+    Template {
+        carrier: "github-actions",
+        form: "step of a composite action, folded",
+        path: "tools/action.yml",
+        lay: |command| {
+            let before = "name: x\nruns:\n  using: composite\n  steps:\n  - shell: bash\n    run: >-\n      ";
+            Laid::between(before, command, "\n", |c| (c == '\n').then_some("\n\n      "))
+        },
+    },
+    Template {
+        carrier: "compose",
+        form: "command, list",
+        path: "compose.yaml",
+        lay: |command| {
+            let before = "services:\n  a:\n    build: .\n    command: [bash, -c, \"";
+            Laid::between(before, command, "\"]\n", |c| match c {
+                '$' => Some("$$"),
+                other => json(other),
+            })
+        },
+    },
+    Template {
+        carrier: "kubernetes",
+        form: "command and args",
+        path: "deploy/app.yaml",
+        lay: |command| {
+            let before = "apiVersion: apps/v1\nkind: Deployment\nspec:\n  template:\n    spec:\n      containers:\n      - command: [/bin/sh, -c]\n        args:\n        - |\n      ";
+            Laid::between(&format!("{before}    "), command, "\n", |c| {
+                (c == '\n').then_some("\n          ")
+            })
+        },
+    },
+    Template {
+        carrier: "kubernetes",
+        form: "script in a config map, JSON",
+        path: "deploy/app.json",
+        lay: |command| {
+            let before = "{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", \"data\": {\"a.sh\": \"set -e\\n";
+            Laid::between(before, command, "\"}}\n", json)
+        },
+    },
+    Template {
+        carrier: "devcontainer",
+        form: "postCreateCommand",
+        path: ".devcontainer/devcontainer.json",
+        lay: |command| {
+            let before = "{\n  // after it was made\n  \"postCreateCommand\": \"";
+            Laid::between(before, command, "\",\n}\n", json)
+        },
+    },
+    Template {
+        carrier: "gitlab-ci",
+        form: "script, literal, behind before_script",
+        path: ".gitlab-ci.yml",
+        lay: |command| {
+            let before = "a:\n  before_script: [set -e]\n  script:\n  - |\n      ";
+            Laid::between(before, command, "\n  - true\n", indented)
+        },
+    },
+    Template {
+        carrier: "gitlab-ci",
+        form: "after_script by reference, double quotes",
+        path: "ci/build.gitlab-ci.yml",
+        lay: |command| {
+            let before = "a:\n  after_script: [!reference [.b, lines]]\n.b:\n  lines: \"";
+            Laid::between(before, command, "\"\n", json)
+        },
+    },
+    Template {
+        carrier: "circleci",
+        form: "run, command",
+        path: ".circleci/config.yml",
+        lay: |command| {
+            let before = "jobs:\n a:\n  steps:\n  - run:\n     command: |\n      ";
+            Laid::between(before, command, "\n", |c| match c {
+                '\n' => Some("\n      "),
+                _ => None,
+            })
+        },
+    },
+    Template {
+        carrier: "azure-pipelines",
+        form: "bash",
+        path: "azure-pipelines.yml",
+        lay: |command| Laid::between("steps:\n- bash: \"", command, "\"\n", json),
+    },
+    Template {
+        carrier: "azure-pipelines",
+        form: "script of a job, literal",
+        path: ".azure-pipelines/a.yml",
+        lay: |command| {
+            let before = "jobs:\n- job: a\n  steps:\n  - script: |\n      ";
+            Laid::between(before, command, "\n", indented)
+        },
+    },
+    Template {
+        carrier: "bitbucket-pipelines",
+        form: "script",
+        path: "bitbucket-pipelines.yml",
+        lay: |command| {
+            let before =
+                "pipelines:\n  default:\n  - step:\n     script:\n     - set -e\n     - |\n      ";
+            Laid::between(before, command, "\n", |c| match c {
+                '\n' => Some("\n      "),
+                _ => None,
+            })
+        },
+    },
+    Template {
+        carrier: "jenkins",
+        form: "sh, three single quotes",
+        path: "Jenkinsfile",
+        lay: |command| {
+            let before =
+                "pipeline {\n  // it's one\n  stages { stage('a') { steps { sh '''set -e\n";
+            Laid::between(before, command, "\n''' } } }\n}\n", |c| match c {
+                '\\' => Some("\\\\"),
+                '\'' => Some("\\'"),
+                _ => None,
+            })
+        },
+    },
+    Template {
+        carrier: "jenkins",
+        form: "sh, double quotes, by name",
+        path: "build.jenkinsfile",
+        lay: |command| {
+            let before = "node { sh(returnStdout: true, script: \"";
+            Laid::between(before, command, "\") }\n", |c| match c {
+                '$' => Some("\\$"),
+                other => json(other),
+            })
+        },
+    },
+    Template {
+        carrier: "drone",
+        form: "commands",
+        path: ".drone.yml",
+        lay: |command| Laid::between("steps:\n- commands: [\"", command, "\"]\n", json),
+    },
+    Template {
+        carrier: "cloud-build",
+        form: "script",
+        path: "cloudbuild.yaml",
+        lay: |command| Laid::between("steps:\n- script: \"", command, "\"\n", json),
+    },
 ];
 
 /// A command, and its inputs in order: ecosystem, subject, strength with credits.
@@ -805,7 +969,44 @@ fn every_image_has_one_verdict_in_every_instruction() {
             let expected = format!("{from}..{to} {image}: container-image {subject} {strength}");
             assert_eq!(verdicts("dockerfile", "Dockerfile", &text), [expected], "{text}");
         }
-        let forms: [(&str, &str, &str, &str); 7] = [
+        let forms: [(&str, &str, &str, &str); 19] = [
+            ("gitlab-ci", ".gitlab-ci.yml", "a:\n  image: ", "\n  script: true\n"),
+            ("gitlab-ci", ".gitlab-ci.yml", "default: {services: [{name: '", "'}]}\n"),
+            ("circleci", ".circleci/config.yml", "jobs: {a: {docker: [{image: '", "'}]}}\n"),
+            (
+                "azure-pipelines",
+                "azure-pipelines.yml",
+                "resources:\n  containers:\n  - container: c\n    image: ",
+                "\n",
+            ),
+            ("bitbucket-pipelines", "bitbucket-pipelines.yml", "image: {name: '", "'}\n"),
+            ("jenkins", "Jenkinsfile", "pipeline { agent { docker { image '", "' } } }\n"),
+            (
+                "github-actions",
+                ".github/workflows/a.yml",
+                "jobs:\n  a:\n    container: ",
+                "\n    runs-on: x\n",
+            ),
+            (
+                "github-actions",
+                ".github/workflows/a.yml",
+                "jobs:\n  a:\n    services: {db: {image: '",
+                "'}}\n",
+            ),
+            ("compose", "docker-compose.yml", "services:\n  a:\n    image: ", "\n"),
+            (
+                "kubernetes",
+                "a.yml",
+                "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - image: \"",
+                "\"\n",
+            ),
+            (
+                "kubernetes",
+                "a.yml",
+                "apiVersion: e.org/v1\nkind: Own\nspec:\n  web:\n    image: ",
+                "\n",
+            ),
+            ("devcontainer", "devcontainer.json", "{\"image\": \"", "\"}"),
             ("ansible", "tasks/a.yml", "- docker_container: {name: x, image: \"", "\"}\n"),
             ("ansible", "tasks/a.yml", "- containers.podman.podman_image:\n    name: ", "\n"),
             (

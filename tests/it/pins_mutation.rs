@@ -71,11 +71,68 @@ const SAMPLES: &[(&str, &str)] = &[
          \x20 - name: community.general\n\
          \x20   version: 8.1.0\n",
     ),
+    (
+        ".github/workflows/ci.yml",
+        "on: push\nenv: {V: 2.31.0}\njobs:\n  build:\n    strategy:\n      matrix:\n        os: [«ubuntu-24.04|ubuntu-latest», windows-2022]\n        node: ['«20.11.1|20»', 22.1.0]\n        image: ['«node:20@sha256:H64|node:20»']\n\
+         \x20   runs-on: ${{ matrix.os }}\n    container: ${{ matrix.image }}\n    services:\n      db:\n        image: «postgres:16@sha256:H64|postgres:16»\n    steps:\n\
+         \x20   - uses: «actions/checkout@H40|actions/checkout@v4» # v4.2.2\n    - uses: actions/setup-node@H40\n      with:\n        node-version: ${{ matrix.node }}\n\
+         \x20   - uses: ./.github/actions/own\n    - uses: docker://«alpine@sha256:H64|alpine:3»\n    - run: |\n        pip install «requests==${{ env.V }}|requests»\n        npm install -g «yarn@1.22.19|yarn»\n\
+         \x20 call:\n    uses: «a/b/.github/workflows/w.yml@H40|a/b/.github/workflows/w.yml@main»\n",
+    ),
+    (
+        "docker-compose.yml",
+        "services:\n  db:\n    image: «postgres:16@sha256:H64|postgres:16»\n  web:\n    build: .\n    image: own/web\n    command: [sh, -c, \"pip install «x==1.0|x»\"]\n",
+    ),
+    (
+        "k8s/app.yaml",
+        "apiVersion: apps/v1\nkind: Deployment\nspec:\n  template:\n    spec:\n      initContainers:\n      - image: «busybox@sha256:H64|busybox»\n      containers:\n      - image: \"«nginx:1@sha256:H64|nginx:1»\"\n        command: [sh, -c, 'apk add «curl=8.5.0-r0|curl»']\n",
+    ),
+    (
+        "kustomization.yaml",
+        "resources:\n- ../base\n- «https://github.com/a/b?ref=v1.2.3|https://github.com/a/b»\nimages:\n- name: a\n  digest: sha256:H64\nhelmCharts:\n- {name: w, repo: 'https://e.org', version: «1.2.3|^1»}\n",
+    ),
+    (
+        "chart/Chart.yaml",
+        "apiVersion: v2\ndependencies:\n- name: a\n  version: «1.2.3|~1.2»\n  repository: https://e.org\n",
+    ),
+    (
+        "chart/values.yaml",
+        "image:\n  repository: a/b\n  tag: «v1.2.3@sha256:H64|v1.2.3»\nsidecarImage: «c:1@sha256:H64|c:1»\n",
+    ),
+    (
+        ".pre-commit-config.yaml",
+        "repos:\n- repo: https://e.org/a\n  rev: «v4.5.0|main»\n  hooks:\n  - id: x\n    additional_dependencies: ['«y==1.0|y»']\n",
+    ),
+    (
+        ".devcontainer/devcontainer.json",
+        "{\"image\": \"«a@sha256:H64|a»\", \"features\": {\"«ghcr.io/a/b:1.2.3|ghcr.io/a/b:1»\": {\"version\": \"«1.22.1|latest»\"}}, \"postCreateCommand\": \"pip install «x==1|x»\"}",
+    ),
+    (
+        ".gitlab-ci.yml",
+        "image: «ruby@sha256:H64|ruby:3.2»\nvariables: {V: 1.0.2}\ninclude:\n- project: g/p\n  ref: «v1.2.3|main»\n  file: /x.yml\n- component: «e.org/c/x@1.2.3|e.org/c/x@~latest»\na:\n  services: [«redis@sha256:H64|redis»]\n  script:\n  - pip install «x==$V|x»\n",
+    ),
+    (
+        ".circleci/config.yml",
+        "orbs: {n: «circleci/node@5.1.0|circleci/node@5»}\njobs:\n  a:\n    docker: [{image: «cimg/base@sha256:H64|cimg/base:stable»}]\n    steps:\n    - run: {command: 'npm i -g «x@1.0.0|x»'}\n    - run: pip install «x==1|x»\n",
+    ),
+    (
+        "azure-pipelines.yml",
+        "resources:\n  repositories: [{repository: t, type: git, name: p/t, ref: «refs/tags/v1.2.3|refs/heads/main»}]\npool: {vmImage: «ubuntu-24.04|ubuntu-latest»}\nsteps:\n- task: UseNode@1\n  inputs: {version: «20.11.1|20.x»}\n- bash: apt-get install «curl=7.88.1-10|curl»\n",
+    ),
+    (
+        "bitbucket-pipelines.yml",
+        "image: «node@sha256:H64|node:20»\npipelines:\n  default:\n  - step:\n      script:\n      - pipe: «a/b:1.2.3|a/b:1»\n      - pip install «x==1.0|x»\n",
+    ),
+    (
+        "Jenkinsfile",
+        "@Library('«own@v1.2.3|own»') _\npipeline {\n  agent { docker { image '«maven@sha256:H64|maven:3»' } }\n  stages { stage('a') { steps { sh 'pip install «x==1.0|x»' } } }\n}\n",
+    ),
 ];
 
 /// One variant of a sample: which pin is taken away (none at first), and the text.
 fn variant(sample: &str, stripped: Option<usize>) -> String {
-    let sample = sample.replace("H64", &"0123456789abcdef".repeat(4)).replace("\\=", "=");
+    let sample = sample.replace("H64", &"0123456789abcdef".repeat(4));
+    let sample = sample.replace("H40", &"0123456789".repeat(4)).replace("\\=", "=");
     let mut text = String::new();
     for (index, part) in sample.split('«').enumerate() {
         match part.split_once('»') {
@@ -117,6 +174,7 @@ fn a_pin_taken_away_is_one_finding_on_its_word() {
             assert_eq!(words.len(), 1, "{path}, pin {pin} ({mark}): {words:?}\n{text}");
             let expected = bare.split('>').next().unwrap();
             let named = words[0] == expected
+                || words[0] == format!("docker://{expected}")
                 || ["", "main"].contains(&bare.as_str()) && words[0].starts_with("https://");
             assert!(named, "{path}, pin {pin} ({mark}): {words:?}");
         }

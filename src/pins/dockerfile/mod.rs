@@ -99,8 +99,12 @@ struct Walk<'w, 'a> {
 }
 
 fn read(file: &SourceFile, audit: &mut Audit<'_>) {
-    let fragment = file.fragment();
-    let parsed = instructions::parse(&fragment);
+    audit_text(&file.fragment(), audit);
+}
+
+/// Audits a Dockerfile that another file carries; its raw ranges count in [`Audit::file`].
+pub(super) fn audit_text(fragment: &Fragment, audit: &mut Audit<'_>) {
+    let parsed = instructions::parse(fragment);
     let mut walk = Walk {
         audit,
         globals: Environment::default(),

@@ -90,7 +90,7 @@ fn expression(text: &str, value: &Value<'_>, strings: Strings, depth: usize) -> 
 }
 
 /// A quoted string with its map.
-fn string(text: &str, range: &Range<usize>) -> Fragment {
+pub(in crate::pins) fn string(text: &str, range: &Range<usize>) -> Fragment {
     let inside = range.start.saturating_add(1)..range.end.saturating_sub(1);
     let raw = text.get(inside.clone()).unwrap_or_default();
     let mut builder = FragmentBuilder::default();

@@ -173,6 +173,6 @@ pub(in crate::pins) mod tests {
         check("a.pkr.hcl", "", Some("packer"));
         check("x.auto.pkrvars.hcl", "", Some("packer"));
         check("t.json", "{\"builders\": []}", Some("packer-json"));
-        check("package.json", "{\"name\": 1}", None);
+        check("other.json", "{\"name\": 1}", None);
     }
 }

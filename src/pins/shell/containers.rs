@@ -281,7 +281,7 @@ impl Interpreter<'_, '_> {
 }
 
 /// A manifest's URL: its `ref`, else what the path says.
-fn manifest(url: &str) -> Strength {
+pub(in crate::pins) fn manifest(url: &str) -> Strength {
     if let Some((_, query)) = url.split_once("?ref=").or_else(|| url.split_once("&ref=")) {
         return classify::git_ref(query.split('&').next().unwrap_or_default());
     }

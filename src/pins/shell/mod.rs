@@ -41,7 +41,9 @@ use super::environment::Environment;
 use super::input::Origin;
 use super::span::{Fragment, FragmentBuilder};
 use call::{Feed, Output};
+pub(super) use containers::manifest;
 use interpret::{Interpreter, State};
+pub(super) use python::split_requirement;
 use std::ops::Range;
 use std::sync::Arc;
 use tree_sitter::Node;
@@ -238,6 +240,20 @@ pub fn repository(word: &Expanded, environment: &mut Environment, audit: &mut Au
     let file = Arc::clone(&audit.file().path);
     let mut shell = Interpreter { fragment: &whole, environment, audit, state: &mut state, file };
     sources::repository_word(&mut shell, &word.word());
+}
+
+/// Reads the requirements file (pip's) that the audit is at.
+pub fn requirements(environment: &mut Environment, audit: &mut Audit<'_>) {
+    python::read_requirements(audit, environment, false, 0);
+}
+
+/// Hands in one Python requirement (PEP 508, a URL, a version control source).
+pub fn requirement(word: &Expanded, environment: &mut Environment, audit: &mut Audit<'_>) {
+    let mut state = State::new();
+    let whole = Fragment::default();
+    let file = Arc::clone(&audit.file().path);
+    let mut shell = Interpreter { fragment: &whole, environment, audit, state: &mut state, file };
+    python::requirement(&mut shell, &word.word(), false);
 }
 
 /// Hands in a container image.

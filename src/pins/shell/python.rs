@@ -149,7 +149,7 @@ pub(super) fn lock(
 }
 
 /// One PEP 508 requirement, URL, version control source or path.
-fn requirement(shell: &mut Interpreter<'_, '_>, word: &Word, hashes: bool) {
+pub(super) fn requirement(shell: &mut Interpreter<'_, '_>, word: &Word, hashes: bool) {
     let text = word.text().trim();
     let vcs = ["git+", "hg+", "svn+", "bzr+"].iter().any(|scheme| text.contains(scheme));
     if vcs {
@@ -209,7 +209,7 @@ fn vcs_requirement(shell: &mut Interpreter<'_, '_>, word: &Word) {
 }
 
 /// The name (extras included) and what stands behind it, without the environment marker.
-fn split_requirement(text: &str) -> (&str, &str) {
+pub(in crate::pins) fn split_requirement(text: &str) -> (&str, &str) {
     let text = text.split(';').next().unwrap_or(text).trim();
     let at = text.find(['=', '<', '>', '~', '!', '^', ' ', '@', '(']).unwrap_or(text.len());
     let (name, rest) = text.split_at_checked(at).unwrap_or((text, ""));

@@ -10,8 +10,11 @@
 //! at the next `---`.
 
 mod indent;
+mod notations;
 mod scalar;
 mod template;
+
+pub use notations::{json, toml};
 
 use super::audit::Audit;
 use super::span::{Fragment, FragmentBuilder};

@@ -1,21 +1,25 @@
-//! Carrier: GitHub Actions workflows and actions.
+//! Carrier: GitHub Actions workflows and actions (Gitea's and Forgejo's are the same).
 //!
 //! What it takes for an input: actions and reusable workflows (`uses`), images of jobs, services
 //! and steps, runners that are labelled `-latest`, the versions that `setup-*` actions are asked
-//! for, and what the commands of `run` install, in the shell that they run in. One machine per
-//! job. Expressions (`${{ }}`) are unknown, but for a matrix of runners, which stands in the file.
+//! for or not, and what the commands of `run` install, in the shell that they run in. One machine
+//! per job. Expressions (`${{ }}`) are unknown, but for those whose value stands in the file
+//! ([`expressions`]).
+
+mod expressions;
+mod tools;
 
 use super::audit::Audit;
 use super::carrier::Carrier;
 use super::classify;
-use super::environment::{Constant, Environment};
-use super::input::{Input, Origin};
+use super::environment::Environment;
+use super::input::{Input, PinForm};
 use super::repository::{self, SourceFile};
-use super::shell::{self, Context, Dialect, Expanded};
+use super::shell::{self, Dialect, Expanded};
 use super::span::UNKNOWN;
+use super::steps::{self, Stage};
 use super::strength::{Ecosystem, Strength};
-use super::yaml::{self, Kind, Node};
-use std::sync::Arc;
+use super::yaml::{self, Node};
 
 /// Workflows, and actions of a repository's own.
 pub const CARRIER: Carrier = Carrier {
@@ -23,8 +27,10 @@ pub const CARRIER: Carrier = Carrier {
     summary: "GitHub Actions: .github/workflows/*.yml, action.yml",
     recognises: |path, head| {
         let name = repository::file_name(path);
-        let workflow =
-            path.starts_with(".github/workflows/") || path.contains("/.github/workflows/");
+        let workflow = [".github", ".gitea", ".forgejo"].iter().any(|forge| {
+            let folder = format!("{forge}/workflows/");
+            path.starts_with(&folder) || path.contains(&format!("/{folder}"))
+        });
         let yaml = matches!(repository::extension(path), Some("yml" | "yaml"));
         ["action.yml", "action.yaml"].contains(&name)
             || yaml && (workflow || looks_like_workflow(head))
@@ -32,46 +38,26 @@ pub const CARRIER: Carrier = Carrier {
     read,
 };
 
-/// Actions that install the newest release of their tool unless an input says which, as their
-/// `action.yml` tells.
-const NEWEST_UNLESS_TOLD: &[(&str, &str)] = &[
-    ("1password/load-secrets-action", "version"),
-    ("aquasecurity/setup-trivy", "version"),
-    ("astral-sh/setup-uv", "version"),
-    ("azure/setup-helm", "version"),
-    ("azure/setup-kubectl", "version"),
-    ("extractions/setup-just", "just-version"),
-    ("golangci/golangci-lint-action", "version"),
-    ("hashicorp/setup-packer", "version"),
-    ("hashicorp/setup-terraform", "terraform_version"),
-    ("opentofu/setup-opentofu", "tofu_version"),
-    ("oven-sh/setup-bun", "bun-version"),
-    ("terraform-linters/setup-tflint", "tflint_version"),
-];
-
 /// A workflow that lies elsewhere (a template for other repositories, an example): it has both
 /// `on` and `jobs` at its top, which nothing else in YAML has.
 fn looks_like_workflow(head: &[u8]) -> bool {
-    let has = |wanted: &[u8]| {
+    let top = |key: &str| {
         head.split(|byte| *byte == b'\n').any(|line| {
-            let line = line.strip_prefix(b"\"").or(line.strip_prefix(b"'")).unwrap_or(line);
-            let rest = line.strip_prefix(wanted).unwrap_or_default();
-            let rest = rest.strip_prefix(b"\"").or(rest.strip_prefix(b"'")).unwrap_or(rest);
-            rest.first() == Some(&b':')
+            let line = String::from_utf8_lossy(line);
+            line.split_once(':').is_some_and(|(word, _)| word.trim_matches(['"', '\'']) == key)
         })
     };
-    has(b"jobs") && has(b"on")
+    top("on") && top("jobs")
 }
 
 fn read(file: &SourceFile, audit: &mut Audit<'_>) {
     for document in yaml::parse(&file.fragment()).report(audit) {
         if let Some(runs) = document.get("runs") {
-            let mut job = Job { audit, environment: Environment::default(), shell: None };
+            let mut job = Job::new(audit, Environment::default());
             job.action(runs);
         }
         for (_, body) in document.get("jobs").map(Node::pairs).unwrap_or_default() {
-            let environment = Environment::default();
-            let mut job = Job { audit: &mut *audit, environment, shell: None };
+            let mut job = Job::new(&mut *audit, Environment::default());
             job.constants(document.get("env"));
             job.job(body, default_shell(&document));
         }
@@ -89,23 +75,29 @@ struct Job<'j, 'a> {
     environment: Environment,
     /// The shell of steps that name none.
     shell: Option<String>,
+    /// The job's matrix, where it stands in the file.
+    matrix: Option<Node>,
 }
 
-impl Job<'_, '_> {
+impl<'j, 'a> Job<'j, 'a> {
+    fn new(audit: &'j mut Audit<'a>, environment: Environment) -> Self {
+        Self { audit, environment, shell: None, matrix: None }
+    }
+
     fn job(&mut self, job: &Node, shell: Option<String>) {
+        self.matrix = job.get("strategy").and_then(|strategy| strategy.get("matrix")).cloned();
         self.constants(job.get("env"));
         self.uses(job);
-        self.runner(job);
+        let windows = self.runner(job);
         if let Some(container) = job.get("container") {
-            self.job_image(container.get("image").unwrap_or(container), job);
+            self.image(container.get("image").unwrap_or(container));
         }
         for (_, service) in job.get("services").map(Node::pairs).unwrap_or_default() {
             if let Some(image) = service.get("image") {
-                self.job_image(image, job);
+                self.image(image);
             }
         }
-        let runner = job.get("runs-on").and_then(Node::text).unwrap_or_default();
-        let windows = runner.starts_with("windows").then(|| "pwsh".to_owned());
+        let windows = windows.then(|| "pwsh".to_owned());
         self.shell = default_shell(job).or(shell).or(windows);
         self.steps(job);
     }
@@ -122,31 +114,33 @@ impl Job<'_, '_> {
             self.uses(step);
             let Some(run) = step.get("run").and_then(Node::fragment) else { continue };
             let shell = step.get("shell").and_then(Node::text).or(self.shell.as_deref());
-            let program = shell.unwrap_or("bash").split_whitespace().next().unwrap_or_default();
-            let dialect = match program {
-                "pwsh" | "powershell" => Dialect::PowerShell,
-                "cmd" => Dialect::Cmd,
-                "bash" | "sh" => Dialect::Posix,
-                _ => continue,
-            };
+            let shell = shell.unwrap_or("bash");
+            // A shell that comes from outside is most likely one that reads like sh.
+            let unknown = shell.contains(UNKNOWN).then_some(Dialect::Posix);
+            let Some(dialect) = steps::dialect_of(shell).or(unknown) else { continue };
             let before = self.environment.constants_only();
             self.constants(step.get("env"));
-            shell::audit(run, &mut self.environment, self.audit, Context { dialect });
+            let run = self.filled(run);
+            self.stage(|stage| stage.run(&run, dialect));
             self.environment.restore_constants(&before);
-            self.environment.functions.clear();
-            self.environment.machine.directory = None;
         }
+    }
+
+    /// Works on the machine as one of those that all CI systems have.
+    fn stage<T>(&mut self, work: impl FnOnce(&mut Stage<'_, 'a>) -> T) -> T {
+        let environment = std::mem::take(&mut self.environment);
+        let mut stage = Stage { audit: &mut *self.audit, environment };
+        let answer = work(&mut stage);
+        self.environment = stage.environment;
+        answer
     }
 
     /// `env`: what the commands below see.
     fn constants(&mut self, env: Option<&Node>) {
         for (name, value) in env.map(Node::pairs).unwrap_or_default() {
             let (Some(name), Some(fragment)) = (name.text(), value.fragment()) else { continue };
-            let place = Some(self.audit.place(fragment.raw_whole()));
-            let origin = Origin { name: format!("env {name}"), place, overridable: false };
-            let file = Arc::clone(&self.audit.file().path);
-            let values = vec![fragment.clone()];
-            self.environment.set(name, Constant { values, file, origin, element: false });
+            let value = self.filled(fragment);
+            self.stage(|stage| stage.constant("env", name, &value));
         }
     }
 
@@ -154,32 +148,10 @@ impl Job<'_, '_> {
         let Some(fragment) = node.fragment().filter(|image| !image.text().is_empty()) else {
             return;
         };
-        shell::image(&Expanded::plain(fragment.clone()), &mut self.environment, self.audit);
-    }
-
-    /// An image of a job: one that its matrix names is every image that stands there.
-    fn job_image(&mut self, node: &Node, job: &Node) {
-        let bytes = self.audit.file().bytes.get(node.range()).unwrap_or_default();
-        let text = String::from_utf8_lossy(bytes);
-        let name = text.trim_matches(['"', '\'', ' ']).strip_prefix("${{");
-        let name = name.and_then(|rest| rest.strip_suffix("}}")).map(str::trim);
-        let path: Option<Vec<&str>> = name
-            .and_then(|name| name.strip_prefix("matrix."))
-            .map(|name| name.split('.').collect());
-        let matrix = job.get("strategy").and_then(|strategy| strategy.get("matrix"));
-        let mut values = Vec::new();
-        if let (Some([axis, rest @ ..]), Some(matrix)) = (path.as_deref(), matrix) {
-            let own = matrix.get(axis).map(Node::items).unwrap_or_default();
-            let included = matrix.get("include").map(Node::items).unwrap_or_default();
-            let all = own.iter().chain(included.iter().filter_map(|entry| entry.get(axis)));
-            let inner = |value| rest.iter().try_fold(value, |value: &Node, key| value.get(key));
-            values.extend(all.filter_map(inner).filter(|value| value.text().is_some()).cloned());
-        }
-        if values.is_empty() {
-            return self.image(node);
-        }
-        for value in values {
-            self.image(&value);
+        for word in self.values(fragment) {
+            if !word.text().trim().is_empty() {
+                shell::image(&word, &mut self.environment, self.audit);
+            }
         }
     }
 
@@ -187,7 +159,7 @@ impl Job<'_, '_> {
     fn uses(&mut self, step: &Node) {
         let Some(node) = step.get("uses") else { return };
         let text = node.text().unwrap_or_default().trim();
-        if text.starts_with("./") || text.is_empty() {
+        if text.starts_with("./") || text.starts_with("../") || text.is_empty() {
             return;
         }
         if text.starts_with("docker://") {
@@ -195,123 +167,55 @@ impl Job<'_, '_> {
             return;
         }
         let (name, reference) = text.split_once('@').unwrap_or((text, ""));
+        let strength = classify::git_ref(reference);
         let place = self.audit.place(node.range());
-        let mut input = Input::new(
-            Ecosystem::Action,
-            &name.replace(UNKNOWN, "…"),
-            classify::git_ref(reference),
-            place,
-        )
-        .requesting(&reference.replace(UNKNOWN, "…"));
+        let mut input = Input::new(Ecosystem::Action, &name.replace(UNKNOWN, "…"), strength, place)
+            .requesting(&reference.replace(UNKNOWN, "…"));
         if classify::is_short_hash(reference) {
             input = input.noting("an abbreviated hash is no promise");
         }
-        self.audit.push(input);
-        let action = name.split('/').nth(1).unwrap_or_default();
-        let tool = action.strip_prefix("setup-");
-        let with = step.get("with");
-        self.versions(tool.unwrap_or(action), with, tool.is_some());
-        let asked = |input: &str| with.is_some_and(|with| with.get(input).is_some());
-        let newest = NEWEST_UNLESS_TOLD.iter().find(|(known, _)| name == *known);
-        if let Some((_, input)) = newest.filter(|(_, input)| !asked(input)) {
-            let place = self.audit.place(node.range());
-            let tool = tool.unwrap_or(action);
-            let input = format!("without `{input}` the newest is installed");
-            self.audit.push(Input::new(Ecosystem::Tool, tool, Strength::None, place).noting(input));
-        }
+        input.form = form(node, name);
+        let id = self.audit.push(input);
+        self.tool(name, step, id);
     }
 
-    /// `python-version`, `version` … of an action that installs a tool; of any other action only
-    /// one that says itself that it moves.
-    fn versions(&mut self, tool: &str, with: Option<&Node>, installs: bool) {
-        for (key, value) in with.map(Node::pairs).unwrap_or_default() {
-            let named = key.text().is_some_and(|key| key == "version" || key.ends_with("version"));
-            let moves = || value.text().is_some_and(|text| ["latest", "*"].contains(&text.trim()));
-            let named = named && (installs || moves());
-            let Some(fragment) = value.fragment().filter(|_| named) else { continue };
-            let mut at = 0_usize;
-            for line in fragment.text().split_inclusive('\n') {
-                let word = line.trim();
-                let lead = line.len().saturating_sub(line.trim_start().len());
-                let start = at.saturating_add(lead);
-                at = at.saturating_add(line.len());
-                if word.is_empty() {
-                    continue;
-                }
-                let range = fragment.raw_range(start..start.saturating_add(word.len()));
-                let place = self.audit.place(range);
-                self.audit.push(
-                    Input::new(Ecosystem::Tool, tool, tool_version(word), place)
-                        .requesting(&word.replace(UNKNOWN, "…")),
-                );
-            }
-        }
-    }
-
-    /// A runner's label that names whatever is newest.
-    fn runner(&mut self, job: &Node) {
-        let Some(label) = job.get("runs-on") else { return };
+    /// A runner's label that names whatever is newest. Answers whether the runner is a Windows.
+    fn runner(&mut self, job: &Node) -> bool {
+        let Some(label) = job.get("runs-on") else { return false };
         let label = label.get("labels").unwrap_or(label);
         let labels = if label.is_sequence() { label.items() } else { std::slice::from_ref(label) };
-        for label in labels {
-            if label.text().is_some_and(classify::is_unknown) {
-                let matrix = job.get("strategy").and_then(|strategy| strategy.get("matrix"));
-                if let Some(matrix) = matrix {
-                    self.latest_below(matrix, 0);
-                }
-            } else {
-                self.latest(label);
+        let mut windows = !labels.is_empty();
+        for fragment in labels.iter().filter_map(Node::fragment) {
+            for word in self.values(fragment) {
+                windows &= word.text().starts_with("windows");
+                self.latest(&word);
             }
         }
+        windows
     }
 
-    /// Runner labels in a matrix: lists of axes, and entries of `include`.
-    fn latest_below(&mut self, node: &Node, depth: usize) {
-        if depth > 3 {
-            return;
-        }
-        match node.kind() {
-            Kind::Scalar { .. } => self.latest(node),
-            Kind::Sequence(items) => {
-                for item in items {
-                    self.latest_below(item, depth.saturating_add(1));
-                }
-            }
-            Kind::Mapping(pairs) => {
-                for (_, value) in pairs.iter().filter(|(key, _)| key.text() != Some("exclude")) {
-                    self.latest_below(value, depth.saturating_add(1));
-                }
-            }
-        }
-    }
-
-    fn latest(&mut self, label: &Node) {
-        let text = label.text().unwrap_or_default();
+    fn latest(&mut self, label: &Expanded) {
+        let text = label.text();
         let hosted = ["ubuntu-", "windows-", "macos-"].iter().any(|os| text.starts_with(os));
         if !hosted || !text.split('-').any(|part| part == "latest") {
             return;
         }
-        let place = self.audit.place(label.range());
-        self.audit.push(
-            Input::new(Ecosystem::MachineImage, text, Strength::Floating, place)
-                .requesting("latest")
-                .noting("the runner's image is chosen anew at every run"),
-        );
+        let place = self.audit.place(label.range.clone());
+        let mut input = Input::new(Ecosystem::MachineImage, text, Strength::Floating, place)
+            .requesting("latest")
+            .noting("the runner's image is chosen anew at every run");
+        input.origin.clone_from(&label.origin);
+        self.audit.push(input);
     }
 }
 
-/// A tool's version as setup actions read it: a part of one means the newest that begins so.
-fn tool_version(word: &str) -> Strength {
-    let bare = word.trim_start_matches('v');
-    let partial = bare.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
-        && bare.split('.').count() < 3;
-    if word.starts_with("lts") {
-        Strength::Floating
-    } else if partial {
-        Strength::Range
-    } else {
-        classify::version(Ecosystem::Tool, word)
-    }
+/// How the commit is written behind an action's name.
+fn form(node: &Node, name: &str) -> Option<PinForm> {
+    let fragment = node.fragment()?;
+    let range = node.fragment()?.raw_whole();
+    let plain = fragment.is_verbatim(0..fragment.text().len()) && !name.contains(UNKNOWN);
+    let template = format!("{name}@{{digest}}");
+    plain.then_some(PinForm { start_byte: range.start, end_byte: range.end, template })
 }
 
 #[cfg(test)]
@@ -404,6 +308,26 @@ mod tests {
                     "github-action extractions/setup-just content @extractions/setup-just@{hash}"
                 ),
                 "tool just exact @1.2.3",
+            ],
+        );
+        check(
+            "jobs:\n  a:\n    strategy: {matrix: {v: [20, 22.1.0], include: [{image: 'node:18', v: 16.x}, {image: node}]}}\n    runs-on: ${{ inputs.runner || 'ubuntu-latest' }}\n    container: ${{ matrix.image }}\n    services: {db: {image: 'x:${{ matrix.v }}'}}\n    steps:\n    - uses: actions/setup-node@v4.0.0\n      with: {node-version: '${{ matrix.v }}'}\n    - uses: actions/setup-go@v5.0.0\n    - uses: actions/setup-go@v5.0.0\n      with: {go-version-file: go.mod}\n    - uses: hashicorp/setup-terraform@v3.0.0\n      with: {terraform_version: latest, terraform_wrapper: false}\n",
+            &[
+                "tool node range @20",
+                "tool node exact @22.1.0",
+                "container-image node floating @node:18",
+                "tool node range @16.x",
+                "container-image node none @node",
+                "machine-image ubuntu-latest floating @ubuntu-latest",
+                "container-image x exact @x:${{ matrix.v }}",
+                "container-image x floating @x:${{ matrix.v }}",
+                "container-image x floating @x:${{ matrix.v }}",
+                "github-action actions/setup-node exact @actions/setup-node@v4.0.0",
+                "github-action actions/setup-go exact @actions/setup-go@v5.0.0",
+                "tool go none @actions/setup-go@v5.0.0",
+                "github-action actions/setup-go exact @actions/setup-go@v5.0.0",
+                "github-action hashicorp/setup-terraform exact @hashicorp/setup-terraform@v3.0.0",
+                "tool terraform none @latest",
             ],
         );
         check(
