@@ -7,6 +7,7 @@ use super::output::Output;
 use super::scanning::ScanOptions;
 use super::subject::{Loaded, Subject};
 use crate::model::Baseline;
+use crate::policy::Policies;
 use crate::report::format::count;
 use crate::report::{Owners, Section, ShowReport};
 use crate::store::{Access, Spool, Store, export_text, import_text};
@@ -33,6 +34,7 @@ enum BaselineCommand {
     Show(ShowArgs),
     Remove(RemoveArgs),
     Import(ImportArgs),
+    Accept(super::accept::AcceptArgs),
 }
 
 /// Approve a manifest under a name
@@ -99,6 +101,7 @@ pub(super) fn run(args: &BaselineArgs, context: &Context) -> Result<Exit, CliErr
         BaselineCommand::Show(args) => show(args, context),
         BaselineCommand::Remove(args) => remove(args, context),
         BaselineCommand::Import(args) => import(args, context),
+        BaselineCommand::Accept(args) => super::accept::run(args, context),
     }
 }
 
@@ -115,7 +118,13 @@ fn set(args: &SetArgs, context: &Context) -> Result<Exit, CliError> {
         }
         Subject::Target(spec) => {
             let opened = super::scanning::open(spec, None, &args.scan)?;
-            super::scanning::scan_into(&store, opened, context, &args.scan)?
+            super::scanning::scan_into(
+                &store,
+                opened,
+                context,
+                &args.scan,
+                Some(&Policies::shipped()?),
+            )?
         }
     };
     let gaps = store.gaps(&loaded.header.sections.gaps)?;

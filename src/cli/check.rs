@@ -42,7 +42,7 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<Exit, CliError>
             (find_baseline(&store, wanted, &after.header.name)?, after)
         }
         apart @ (Subject::Exported(_) | Subject::Bill(_)) => {
-            let after = apart.load(context, &args.scan, None)?;
+            let after = apart.load(context, &args.scan, None, Some(&policies))?;
             let store = context.open_store(Access::Read)?;
             (find_baseline(&store, wanted, &after.header.name)?, after)
         }
@@ -53,7 +53,7 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<Exit, CliError>
                 None => return Err(no_baseline(wanted, &opened.target.name)),
             };
             let before = find_baseline(&store, wanted, &opened.target.name)?;
-            (before, scanning::scan_into(&store, opened, context, &args.scan)?)
+            (before, scanning::scan_into(&store, opened, context, &args.scan, Some(&policies))?)
         }
     };
     drift::report(&before, &after, &args.drift, &policies, context)

@@ -31,8 +31,8 @@ pub(super) fn run(args: &CompareArgs, context: &Context) -> Result<Exit, CliErro
     let policies = args.drift.policies()?;
     let before = Subject::resolve(&args.before, context)?;
     let after = Subject::resolve(&args.after, context)?;
-    let before = before.load(context, &args.scan, None)?;
-    let after = after.load(context, &args.scan, Some(&before))?;
+    let before = before.load(context, &args.scan, None, Some(&policies))?;
+    let after = after.load(context, &args.scan, Some(&before), Some(&policies))?;
     let exit = drift::report(&before, &after, &args.drift, &policies, context);
     // Both were only read and the process ends here: giving back thousands of directories one by
     // one would only cost time (a twentieth of a compare of 100 changed paths).

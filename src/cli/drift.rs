@@ -8,7 +8,8 @@ use super::subject::Loaded;
 use crate::attribute;
 use crate::compare;
 use crate::model::{
-    CauseKind, DriftReport, Header, Manifest, ManifestSummary, Omission, Severity, Side,
+    CauseKind, Disposition, DriftReport, Header, Manifest, ManifestSummary, Omission, Severity,
+    Side,
 };
 use crate::policy::{self, Policies, Policy};
 use crate::report::Narrow;
@@ -44,7 +45,8 @@ pub(super) fn severity(word: &str) -> Result<Severity, String> {
     Severity::parse(word).ok_or_else(|| "critical, high, medium, low or info".to_owned())
 }
 
-fn cause(word: &str) -> Result<CauseKind, String> {
+/// Reads a cause of the command line.
+pub(super) fn cause(word: &str) -> Result<CauseKind, String> {
     CauseKind::parse(word).ok_or_else(|| CauseKind::ALL.map(CauseKind::as_str).join(", "))
 }
 
@@ -55,19 +57,39 @@ impl DriftOptions {
 
     /// The shipped policy with the user's; refused before anything is scanned.
     pub(super) fn policies(&self) -> Result<Policies, CliError> {
-        let mut policies = Policies::shipped()?;
-        for path in &self.policy {
-            let read = |error| CliError::because(format!("policy {}", path.display()), error);
-            let text = std::fs::read_to_string(path).map_err(read)?;
-            policies.add(Policy::parse(&text, &path.display().to_string())?);
-        }
-        Ok(policies)
+        policies(&self.policy)
+    }
+
+    /// What judging needs of them.
+    pub(super) fn inputs<'a>(&self, policies: &'a Policies) -> DriftInputs<'a> {
+        DriftInputs { policies, fail_on: self.fail_on, gaps: self.gaps() }
     }
 
     /// Refuses a format that drift cannot be written in, before anything is scanned.
     pub(super) fn check_format(&self) -> Result<(), CliError> {
         self.output.drift_writer().map(drop)
     }
+}
+
+/// What judging needs besides two manifests.
+pub(super) struct DriftInputs<'a> {
+    /// All that hold.
+    pub(super) policies: &'a Policies,
+    /// From which severity on the outcome is drift.
+    pub(super) fail_on: Severity,
+    /// Whether parts that could not be read make it incomplete.
+    pub(super) gaps: Gaps,
+}
+
+/// The shipped policy with these files.
+pub(super) fn policies(files: &[PathBuf]) -> Result<Policies, CliError> {
+    let mut policies = Policies::shipped()?;
+    for path in files {
+        let read = |error| CliError::because(format!("policy {}", path.display()), error);
+        let text = std::fs::read_to_string(path).map_err(read)?;
+        policies.add(Policy::parse(&text, &path.display().to_string())?);
+    }
+    Ok(policies)
 }
 
 /// Compares, judges and writes; the exit code says the outcome.
@@ -78,7 +100,7 @@ pub(super) fn report(
     policies: &Policies,
     context: &Context,
 ) -> Result<Exit, CliError> {
-    let report = judge(before, after, options, policies, context)?;
+    let report = judge(before, after, &options.inputs(policies), context)?;
     let write = options.output.drift_writer()?;
     let view = context.view(options.output.file(), options.all);
     let exit = Exit::of_report(&report, options.fail_on, options.gaps());
@@ -93,8 +115,7 @@ pub(super) fn report(
 pub(super) fn judge(
     before: &Loaded,
     after: &Loaded,
-    options: &DriftOptions,
-    policies: &Policies,
+    inputs: &DriftInputs<'_>,
     context: &Context,
 ) -> Result<DriftReport, CliError> {
     let (old, new) =
@@ -106,19 +127,24 @@ pub(super) fn judge(
     let events = &new.records.events;
     let mut notes = comparison.notes;
     notes.extend(attribute::causes(&mut collapsed.changes, events, &old_side, &new_side));
-    let judged = policy::judge(collapsed.changes, policies, context.now);
+    let judged = policy::judge(collapsed.changes, inputs.policies, context.now);
     let mut gaps = [&old.records.gaps, &new.records.gaps, &comparison.gaps, &collapsed.gaps]
         .map(Vec::as_slice)
         .concat();
     gaps.sort();
     gaps.dedup();
-    let is_incomplete = !gaps.is_empty() && options.gaps() == Gaps::Refuse;
+    let is_incomplete = !gaps.is_empty() && inputs.gaps == Gaps::Refuse;
+    let differing = judged.changes.iter().filter(|one| one.disposition != Disposition::Explained);
+    let (old_texts, new_texts) = (before.source.as_ref(), after.source.as_ref());
+    let diffs =
+        differing.filter_map(|one| compare::text_diff(&one.change, old_texts, new_texts)).collect();
     Ok(DriftReport {
         baseline: summary(&old.header),
         current: summary(&new.header),
-        outcome: policy::outcome(&judged.findings, options.fail_on, is_incomplete),
+        outcome: policy::outcome(&judged.findings, inputs.fail_on, is_incomplete),
         changes: judged.changes,
         findings: judged.findings,
+        diffs,
         gaps,
         omissions: omissions(&old, &new),
         notes,

@@ -6,6 +6,7 @@ use super::drift::{self, DriftOptions};
 use super::error::CliError;
 use super::exit::Exit;
 use super::subject::{Loaded, Subject};
+use crate::compare;
 use crate::model::{DriftReport, Subject as Changed, TreePath};
 use crate::pins::RULES;
 use crate::report;
@@ -41,33 +42,44 @@ pub(super) fn run(args: &ExplainArgs, context: &Context) -> Result<Exit, CliErro
         })?;
         return Ok(Exit::Clean);
     }
-    let (before, after) = sides(args, context)?;
+    let (before, after) = sides(args.manifest.as_deref(), args.against.as_deref(), context)?;
     let policies = args.drift.policies()?;
-    let report = drift::judge(&before, &after, &args.drift, &policies, context)?;
+    let mut report = drift::judge(&before, &after, &args.drift.inputs(&policies), context)?;
     let subject = find(&report, &args.subject).ok_or_else(|| {
         CliError::new(format!(
             "{} is no rule, and is the same in {} and {}",
             args.subject, report.baseline.name, report.current.name
         ))
     })?;
+    // What a package explains has its lines shown too when it is asked for by name.
+    let change = report.changes.iter().find(|one| one.change.subject == subject);
+    let diff = change.and_then(|one| {
+        compare::text_diff(&one.change, before.source.as_ref(), after.source.as_ref())
+    });
+    report.diffs = diff.into_iter().collect();
     let view = context.view(None, true);
     context.write(None, |out| report::explain(&report, &subject, &view, out).map(drop))?;
     Ok(Exit::Clean)
 }
 
-fn sides(args: &ExplainArgs, context: &Context) -> Result<(Loaded, Loaded), CliError> {
+/// A stored manifest and what it is compared with: its baseline, unless something else is named.
+pub(super) fn sides(
+    manifest: Option<&str>,
+    against: Option<&str>,
+    context: &Context,
+) -> Result<(Loaded, Loaded), CliError> {
     let store = context.open_store(Access::Read)?;
     let load = |word: &str| match Subject::resolve(word, context)? {
         Subject::Stored(store, id) => Loaded::stored(store, &id),
         _ => Err(CliError::new(format!("{word} is no stored manifest"))
             .hint(format!("`driftcheck scan {word}` stores one"))),
     };
-    let word = match &args.manifest {
-        Some(word) => word.clone(),
+    let word = match manifest {
+        Some(word) => word.to_owned(),
         None => super::scanning::host_name()?,
     };
     let after = load(&word)?;
-    let before = match &args.against {
+    let before = match against {
         Some(word) => load(word)?,
         None => find_baseline(&store, None, &after.header.name)?,
     };

@@ -4,6 +4,7 @@
 //! and resolved second ([`subject`]). Here the rooms of floor 4 meet, and only here is anything
 //! printed.
 
+mod accept;
 mod baseline;
 mod check;
 mod compare;

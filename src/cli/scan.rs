@@ -10,6 +10,7 @@ use crate::report::{Owners, Section, ShowReport};
 use crate::store::Access;
 use crate::targets::TargetSpec;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Read a target into the manifest store
 ///
@@ -29,6 +30,9 @@ pub(super) struct ScanArgs {
     name: Option<String>,
     #[command(flatten)]
     options: ScanOptions,
+    /// A policy of your own, whose [[text]] entries name files to keep the text of
+    #[arg(long, value_name = "FILE")]
+    policy: Vec<PathBuf>,
     /// Succeed although parts could not be read
     #[arg(long)]
     allow_gaps: bool,
@@ -38,10 +42,11 @@ pub(super) struct ScanArgs {
 
 pub(super) fn run(args: &ScanArgs, context: &Context) -> Result<Exit, CliError> {
     let write = args.output.show_writer()?;
+    let policies = super::drift::policies(&args.policy)?;
     let opened =
         scanning::open(TargetSpec::parse(&args.target)?, args.name.as_deref(), &args.options)?;
     let store = context.open_store(Access::Write)?;
-    let loaded = scanning::scan_into(&store, opened, context, &args.options)?;
+    let loaded = scanning::scan_into(&store, opened, context, &args.options, Some(&policies))?;
     let manifest = loaded.manifest()?;
     let owners = Owners::from_facts(&manifest.records.facts);
     let report = ShowReport { manifest: &manifest, section: Section::Overview, owners: &owners };

@@ -7,9 +7,10 @@ use super::subject::Loaded;
 use crate::block::{self, Beside};
 use crate::collect::COLLECTORS;
 use crate::filesystem::directory::inode_of;
-use crate::model::{Header, ManifestId, Records, TreePath};
+use crate::model::{Header, ManifestId, Records, Text, TreePath};
+use crate::policy::Policies;
 use crate::report::Verbosity;
-use crate::scan::{self, Keep, Options, Previous, Scanned, Verify};
+use crate::scan::{self, Keep, Options, Previous, Scanned, Texts, Verify};
 use crate::store::{CacheEntry, Cached, Keep as Lasting, Spool, Store, StoreErrorKind};
 use crate::targets::disk::DiskOptions;
 use crate::targets::{self, OpenOptions, Platform, Target, TargetSpec};
@@ -109,6 +110,7 @@ pub(super) fn scan_into(
     opened: Opened,
     context: &Context,
     options: &ScanOptions,
+    policies: Option<&Policies>,
 ) -> Result<Loaded, CliError> {
     let Opened { target, spec } = opened;
     let is_live = is_live(&spec, &target);
@@ -126,7 +128,8 @@ pub(super) fn scan_into(
     loop {
         let spool = Spool::over(store.clone());
         let previous_manifest = trust.as_ref().and_then(|trust| trust.manifest);
-        let scanned = run(&target, context, options, &spool, previous, reference.as_ref());
+        let scanned =
+            run(&target, context, options, &spool, previous, reference.as_ref(), policies);
         let entry = |kind, data| CacheEntry {
             kind,
             key: key.as_bytes(),
@@ -153,6 +156,7 @@ pub(super) fn scan_apart(
     context: &Context,
     options: &ScanOptions,
     reference: Option<&Loaded>,
+    policies: Option<&Policies>,
 ) -> Result<Loaded, CliError> {
     let Opened { target, .. } = open(spec.clone(), None, options)?;
     let spool = match reference {
@@ -160,7 +164,7 @@ pub(super) fn scan_apart(
         None => Spool::new(),
     };
     let reference = reference.map(|reference| &reference.header);
-    let scanned = run(&target, context, options, &spool, None, reference);
+    let scanned = run(&target, context, options, &spool, None, reference, policies);
     Ok(Loaded::here(scanned.manifest, Arc::new(spool)))
 }
 
@@ -201,6 +205,7 @@ fn run(
     spool: &Spool,
     previous: Option<(&[u8], &[u8])>,
     reference: Option<&Header>,
+    policies: Option<&Policies>,
 ) -> Scanned {
     let meter = Meter::new(&target.name, context.verbosity == Verbosity::Quiet);
     let left_out: Vec<((u64, u64), String)> = ["", "-wal", "-shm", "-journal"]
@@ -211,7 +216,10 @@ fn run(
             Some((inode_of(path.as_ref())?, "the manifest store itself".to_owned()))
         })
         .collect();
+    let wanted = |path: &TreePath| policies.is_some_and(|policies| policies.keeps_text(path));
+    let take = |content, text: &Text| spool.add_kept(content, text);
     let keep = Keep {
+        texts: policies.map(|_| Texts { wanted: &wanted, take: &take }),
         tree: &|tree| spool.add_tree(&tree),
         shipped: &|id, bytes| spool.add_shipped(id, &bytes),
         alternates: &|content, digests| spool.add_alternates(content, digests),

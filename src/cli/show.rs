@@ -53,7 +53,8 @@ struct Sections {
 
 pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<Exit, CliError> {
     let write = args.output.show_writer()?;
-    let loaded = Subject::resolve(&args.manifest, context)?.load(context, &args.scan, None)?;
+    let loaded =
+        Subject::resolve(&args.manifest, context)?.load(context, &args.scan, None, None)?;
     let mut manifest = loaded.manifest()?;
     let rows;
     let verification;

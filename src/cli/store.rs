@@ -97,6 +97,7 @@ fn stats(context: &Context) -> Result<Exit, CliError> {
             ("file", stats.bytes),
             ("free pages", stats.free_bytes),
             ("trees", stats.tree_bytes),
+            ("texts", stats.text_bytes),
             ("caches", stats.cache_bytes),
             ("described", stats.described_bytes),
         ] {

@@ -6,6 +6,7 @@ use super::error::CliError;
 use super::scanning::{self, ScanOptions};
 use crate::collect::packages::bill;
 use crate::model::{Header, Manifest, ManifestId, Records, TreeSource};
+use crate::policy::Policies;
 use crate::store::{Spool, Store, StoreErrorKind};
 use crate::targets::{TargetSpec, stem};
 use std::ffi::OsStr;
@@ -80,12 +81,14 @@ impl Subject {
         }
     }
 
-    /// Loads it, or scans it without storing. `reference` is what it will be compared with.
+    /// Loads it, or scans it without storing. `reference` is what it will be compared with;
+    /// `policies` name the files whose text is kept, where differences are to be shown.
     pub(super) fn load(
         self,
         context: &Context,
         options: &ScanOptions,
         reference: Option<&Loaded>,
+        policies: Option<&Policies>,
     ) -> Result<Loaded, CliError> {
         match self {
             Self::Stored(store, id) => Loaded::stored(store, &id),
@@ -98,7 +101,9 @@ impl Subject {
                 let manifest = read_bill(&path, context)?;
                 Ok(Loaded::here(manifest, Arc::new(Spool::new())))
             }
-            Self::Target(spec) => scanning::scan_apart(&spec, context, options, reference),
+            Self::Target(spec) => {
+                scanning::scan_apart(&spec, context, options, reference, policies)
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod os_release;
 pub mod packages;
 pub mod reader;
 pub mod sqlite;
+pub mod texts;
 pub mod zip;
 
 use crate::filesystem::Filesystem;
@@ -83,6 +84,7 @@ pub static COLLECTORS: &[&Collector] = &[
     &events::pacman::COLLECTOR,
     &events::chef::COLLECTOR,
     &events::puppet::COLLECTOR,
+    &events::salt::COLLECTOR,
     &events::history::COLLECTOR,
     &events::leavings::COLLECTOR,
     &facts::accounts::COLLECTOR,

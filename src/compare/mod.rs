@@ -15,11 +15,13 @@ mod bills;
 mod oracle;
 mod records;
 mod shipped;
+mod text;
 mod tree;
 
 pub use crate::model::Side;
 use crate::model::{Change, Fault, Gap, Header};
 use std::collections::BTreeSet;
+pub use text::text_diff;
 
 /// All differences, and what could not be compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! Judged changes: what reports are made of.
 
-use super::{Cause, Change, Direction, Gap, ManifestId, Omission, PackageKey, Subject, Timestamp};
+use super::{
+    Cause, Change, Direction, Gap, ManifestId, Omission, PackageKey, Subject, TextDiff, Timestamp,
+};
 use std::fmt;
 
 /// How much a finding matters; ordered from `Info` up.
@@ -159,6 +161,8 @@ pub struct DriftReport {
     pub changes: Vec<JudgedChange>,
     /// Most severe first.
     pub findings: Vec<Finding>,
+    /// Line by line, of changed files whose texts were kept; in the order of the changes.
+    pub diffs: Vec<TextDiff>,
     /// Of both sides.
     pub gaps: Vec<Gap>,
     /// Of both sides.

@@ -23,6 +23,7 @@ pub mod records;
 pub mod shipped;
 #[cfg(test)]
 pub mod testing;
+pub mod text;
 pub mod time;
 pub mod tree;
 pub mod verification;
@@ -46,6 +47,7 @@ pub use records::{Gap, Records, Stage};
 pub use shipped::{
     AlternateDigests, Claim, Expectation, ShippedDigest, ShippedEntry, ShippedSource, ShippedTree,
 };
+pub use text::{LineKind, Text, TextDiff};
 pub use time::Timestamp;
 pub use tree::{Tree, TreeSource};
 pub use verification::{Deviation, Unverified, Verification};

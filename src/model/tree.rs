@@ -1,6 +1,6 @@
 //! A directory as a value, and where directories are fetched from.
 
-use super::{AlternateDigests, ContentDigest, Entry, ExactId, Fault, ShippedId, ShippedTree};
+use super::{AlternateDigests, ContentDigest, Entry, ExactId, Fault, ShippedId, ShippedTree, Text};
 use std::sync::Arc;
 
 /// What one directory holds: entries sorted by the bytes of their names, each name once.
@@ -31,4 +31,10 @@ pub trait TreeSource: Send + Sync {
 
     /// What is remembered of these bytes; empty where nothing is.
     fn alternate_digests(&self, content: &ContentDigest) -> Result<AlternateDigests, Fault>;
+
+    /// What was kept of a text file with these bytes; `None` where nothing was.
+    fn text(&self, content: &ContentDigest) -> Result<Option<Text>, Fault> {
+        let _ = content;
+        Ok(None)
+    }
 }

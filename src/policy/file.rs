@@ -3,6 +3,7 @@
 use super::matcher::{Globs, Matcher, Possibility};
 use crate::model::{CauseKind, ChangeKind, FileKind, Severity, Timestamp};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fmt;
 use toml::Spanned;
 
@@ -14,6 +15,8 @@ pub struct Policy {
     pub(super) expect: Vec<Expect>,
     pub(super) accept: Vec<Accept>,
     pub(super) severity: Vec<SeverityRule>,
+    /// `[[text]]`: files whose text is kept, to be shown as a difference.
+    pub(super) text: Vec<Matcher>,
 }
 
 /// `[[expect]]`: what may happen without being drift.
@@ -88,6 +91,7 @@ impl Policy {
             expect: each(raw.expect, "expect", &refuse, expect)?,
             accept: each(raw.accept, "accept", &refuse, accept)?,
             severity: each(raw.severity, "severity", &refuse, severity)?,
+            text: each(raw.text, "text", &refuse, text_rule)?,
         })
     }
 }
@@ -144,6 +148,14 @@ fn accept(id: String, raw: RawEntry) -> Result<Accept, Misplaced> {
     Ok(Accept { id, matcher, reason, expires })
 }
 
+fn text_rule(_: String, raw: RawEntry) -> Result<Matcher, Misplaced> {
+    raw.belongs("text", &["reason"])?;
+    if raw.paths.is_none() {
+        return Err((0, "a [[text]] entry has `paths`".into()));
+    }
+    raw.matcher()
+}
+
 fn severity(id: String, raw: RawEntry) -> Result<SeverityRule, Misplaced> {
     raw.belongs("severity", &["severity", "label", "became", "reason"])?;
     let Some(severity) = raw.severity.as_ref().map(|severity| severity.get_ref().0) else {
@@ -163,6 +175,8 @@ struct RawPolicy {
     accept: Vec<Spanned<RawEntry>>,
     #[serde(default)]
     severity: Vec<Spanned<RawEntry>>,
+    #[serde(default)]
+    text: Vec<Spanned<RawEntry>>,
 }
 
 /// All keys that any entry may have; [`RawEntry::belongs`] refuses those of another kind.
@@ -183,6 +197,7 @@ struct RawEntry {
     attributes: Option<Globs>,
     mode_gains: Option<Bits>,
     after: Option<Globs>,
+    exact: Option<BTreeMap<String, String>>,
     may: Option<Spanned<Vec<Possibility>>>,
     told_by: Option<Spanned<String>>,
     reason: Option<Spanned<String>>,
@@ -228,6 +243,7 @@ impl RawEntry {
             attributes: self.attributes,
             mode_gains: self.mode_gains.map(|bits| bits.0),
             after: self.after,
+            exact: self.exact,
         };
         if matcher.says_nothing() {
             return Err((0, "an entry says what it is about: paths, packages, facts, …".into()));
@@ -364,7 +380,7 @@ mod tests {
     fn refusals_name_the_place() {
         check(
             "x=1",
-            "p.toml:1:1: unknown field `x`, expected one of `expect`, `accept`, `severity`",
+            "p.toml:1:1: unknown field `x`, expected one of `expect`, `accept`, `severity`, `text`",
         );
         check("[[accept]]\npaths=['/a']\n", "p.toml:1:1: an [[accept]] entry gives its `reason`");
         check(

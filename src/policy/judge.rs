@@ -34,6 +34,12 @@ impl Policies {
         self.own.push(policy);
     }
 
+    /// Whether any of them wants the text of the file at this path kept.
+    #[must_use]
+    pub fn keeps_text(&self, path: &TreePath) -> bool {
+        self.all().flat_map(|policy| &policy.text).any(|matcher| matcher.has_path(path))
+    }
+
     fn all(&self) -> impl Iterator<Item = &Policy> {
         self.own.iter().chain([&self.shipped])
     }

@@ -1,10 +1,13 @@
 //! Which changes an entry of a policy is about.
 
+use crate::model::path::Escaped;
 use crate::model::{
     AttributeValue, CauseKind, Change, ChangeKind, Confidence, FileKind, JudgedChange, Subject,
+    TreePath,
 };
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -128,6 +131,8 @@ pub(super) struct Matcher {
     pub(super) mode_gains: Option<u16>,
     /// Over `name=value` of what is there now.
     pub(super) after: Option<Globs>,
+    /// All that differs, with the values that are there now; nothing more and nothing else.
+    pub(super) exact: Option<BTreeMap<String, String>>,
 }
 
 /// How much of a change its attributes must cover.
@@ -170,9 +175,16 @@ impl Matcher {
             && self.subject(change)
             && self.attributes.as_ref().is_none_or(|globs| attributes(change, globs, reach))
             && self.after.as_ref().is_none_or(|globs| after(change, globs))
+            && self.exact.as_ref().is_none_or(|exact| *exact == exact_values(change))
             && self.owners.as_ref().is_none_or(|globs| {
                 judged.package.as_ref().is_some_and(|key| globs.has(key.name.as_bytes()))
             })
+    }
+
+    /// Whether it is about this path, as far as paths go.
+    pub(super) fn has_path(&self, path: &TreePath) -> bool {
+        let has = |globs: &Option<Globs>| globs.as_ref().is_some_and(|g| g.has(path.as_bytes()));
+        has(&self.paths) && !has(&self.except)
     }
 
     fn subject(&self, change: &Change) -> bool {
@@ -236,6 +248,24 @@ pub(super) fn mode_gained(change: &Change) -> u16 {
     bits(&attribute.after) & !bits(&attribute.before)
 }
 
+/// Every attribute that differs with its value now, in full; empty for what is gone.
+pub(super) fn exact_values(change: &Change) -> BTreeMap<String, String> {
+    let value = |value: &AttributeValue| match value {
+        AttributeValue::Kind(kind) => kind.as_str().to_owned(),
+        AttributeValue::Mode(mode) => format!("{mode:04o}"),
+        AttributeValue::Number(number) => number.to_string(),
+        AttributeValue::Digest(Some(digest)) => digest.to_string(),
+        AttributeValue::Digest(None) => "unread".to_owned(),
+        AttributeValue::Bytes(bytes) => Escaped(bytes).to_string(),
+        AttributeValue::Device(number) => number.to_string(),
+        AttributeValue::Text(text) => text.clone(),
+    };
+    let attributes = change.attributes.iter();
+    attributes
+        .map(|one| (one.name.clone(), one.after.as_ref().map(value).unwrap_or_default()))
+        .collect()
+}
+
 fn attributes(change: &Change, globs: &Globs, reach: Reach) -> bool {
     let mut names = change.attributes.iter().map(|attribute| attribute.name.as_bytes());
     match reach {
@@ -253,7 +283,7 @@ fn after(change: &Change, globs: &Globs) -> bool {
 
 /// Whether all that is known of its causes is among these. What rests on weak evidence does not
 /// count, and a second cause is never covered by the first.
-fn caused_by(judged: &JudgedChange, kinds: &[CauseKind]) -> bool {
+pub(super) fn caused_by(judged: &JudgedChange, kinds: &[CauseKind]) -> bool {
     let mut sure = judged.causes.iter().filter(|cause| cause.confidence > Confidence::Weak);
     let mut any = false;
     sure.all(|cause| {

@@ -5,7 +5,7 @@
 
 use super::xattr;
 use crate::model::path::Escaped;
-use crate::model::{Attribute, AttributeValue, Change, ChangeKind, FileKind, Timestamp};
+use crate::model::{Attribute, AttributeValue, Change, ChangeKind, FileKind, LineKind, Timestamp};
 
 /// Bytes in binary units with three significant digits at most: `512 B`, `12.0 KiB`, `1.5 GiB`.
 #[must_use]
@@ -212,6 +212,12 @@ fn modified(change: &Change) -> String {
     let told = |name: &str| content.is_some() && matches!(name, "digest" | "size");
     parts.extend(change.attributes.iter().filter(|one| !told(&one.name)).map(attribute));
     parts.join(", ")
+}
+
+/// A line of a text file, safe to print, with tabulators as spaces.
+#[must_use]
+pub fn text_line(kind: LineKind, line: &str) -> String {
+    format!("{}{}", kind.sign(), escaped(&line.replace('\t', "    ")))
 }
 
 #[cfg(test)]

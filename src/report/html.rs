@@ -6,7 +6,7 @@
 
 use super::story::{self, Story};
 use super::{View, format};
-use crate::model::{DriftReport, ManifestSummary};
+use crate::model::{DriftReport, LineKind, ManifestSummary, TextDiff};
 use minijinja::Environment;
 use minijinja::value::Serde;
 use serde::Serialize;
@@ -25,6 +25,7 @@ struct Page {
     folded_total: String,
     changes: Vec<Change>,
     changes_total: String,
+    diffs: Vec<Diff>,
     gaps: Vec<[String; 3]>,
     omissions: Vec<[String; 2]>,
     notes: Vec<String>,
@@ -71,6 +72,14 @@ struct Folded {
     count: String,
     disposition: &'static str,
     reason: String,
+}
+
+#[derive(Serialize)]
+struct Diff {
+    path: String,
+    note: String,
+    /// A class for the style sheet, and the line.
+    lines: Vec<[String; 2]>,
 }
 
 #[derive(Serialize)]
@@ -130,6 +139,7 @@ fn page(report: &DriftReport) -> Page {
                 rule: judged.rule.as_deref().map(format::escaped).unwrap_or_default(),
             })
             .collect(),
+        diffs: report.diffs.iter().map(diff).collect(),
         gaps: report
             .gaps
             .iter()
@@ -142,6 +152,23 @@ fn page(report: &DriftReport) -> Page {
             .collect(),
         notes: report.notes.iter().map(|note| format::escaped(note)).collect(),
         version: env!("CARGO_PKG_VERSION"),
+    }
+}
+
+fn diff(diff: &TextDiff) -> Diff {
+    let lines = diff.lines.iter().map(|(kind, line)| {
+        let class = match kind {
+            LineKind::Place => "at",
+            LineKind::Context => "same",
+            LineKind::Removed => "out",
+            LineKind::Added => "in",
+        };
+        [class.to_owned(), format::text_line(*kind, line)]
+    });
+    Diff {
+        path: diff.path.to_string(),
+        note: diff.note.as_deref().map(format::escaped).unwrap_or_default(),
+        lines: lines.collect(),
     }
 }
 

@@ -7,7 +7,7 @@
 use super::pins::{self, Pins};
 use super::story::{self, Group, Story};
 use super::{Verbosity, View, format};
-use crate::model::{Disposition, DriftReport, Finding, ManifestSummary};
+use crate::model::{Disposition, DriftReport, Finding, ManifestSummary, Subject, TextDiff};
 use crate::pins::UNKNOWN;
 use std::io::{self, Write};
 
@@ -32,6 +32,7 @@ pub(super) fn drift(report: &DriftReport, view: &View, out: &mut dyn Write) -> i
     if view.all || view.verbosity == Verbosity::Verbose {
         listed(out, report, view)?;
     }
+    contents(out, report, view)?;
     if !report.gaps.is_empty() {
         writeln!(out, "\n## Could not be read: {}", format::count(report.gaps.len(), "part"))?;
         writeln!(out, "\n| path | stage | reason |\n|---|---|---|")?;
@@ -141,6 +142,54 @@ fn listed(out: &mut dyn Write, report: &DriftReport, view: &View) -> io::Result<
     writeln!(out, "\n</details>")
 }
 
+/// Changed texts, folded, as unified diffs in fenced code.
+fn contents(out: &mut dyn Write, report: &DriftReport, view: &View) -> io::Result<()> {
+    let every = view.all || view.verbosity == Verbosity::Verbose;
+    let is_shown = |diff: &&TextDiff| {
+        every
+            || report.changes.iter().any(|judged| {
+                judged.disposition == Disposition::Drift
+                    && matches!(&judged.change.subject, Subject::Path(path) if *path == diff.path)
+            })
+    };
+    let shown: Vec<&TextDiff> = report.diffs.iter().filter(is_shown).collect();
+    if shown.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n## Content: {}", format::count(shown.len(), "text"))?;
+    for diff in shown {
+        let path = html(&diff.path.to_string());
+        writeln!(out, "\n<details><summary><code>{path}</code></summary>\n")?;
+        if let Some(note) = &diff.note {
+            writeln!(out, "{}\n", text(&format::escaped(note)))?;
+        }
+        let lines: Vec<String> =
+            diff.lines.iter().map(|(kind, line)| format::text_line(*kind, line)).collect();
+        let fence = "`".repeat(longest_run(&lines.join("\n")).max(2) + 1);
+        if !lines.is_empty() {
+            writeln!(out, "{fence}diff\n{}\n{fence}\n", lines.join("\n"))?;
+        }
+        writeln!(out, "</details>")?;
+    }
+    Ok(())
+}
+
+/// For what stands in an HTML element, where Markdown's escapes do not count.
+fn html(plain: &str) -> String {
+    plain.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// How many backticks stand beside each other at most.
+fn longest_run(text: &str) -> usize {
+    let mut longest = 0_usize;
+    let mut run = 0_usize;
+    for character in text.chars() {
+        run = if character == '`' { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    longest
+}
+
 /// Writes an audit of build files: a table for each file.
 pub(super) fn pins(pins: &Pins<'_>, view: &View, out: &mut dyn Write) -> io::Result<()> {
     let report = pins.report;
@@ -209,13 +258,7 @@ pub(super) fn pins(pins: &Pins<'_>, view: &View, out: &mut dyn Write) -> io::Res
 
 /// A code span that also stands in a table cell. The text has no line breaks (it is escaped).
 pub(super) fn code(text: &str) -> String {
-    let mut longest = 0_usize;
-    let mut run = 0_usize;
-    for character in text.chars() {
-        run = if character == '`' { run + 1 } else { 0 };
-        longest = longest.max(run);
-    }
-    let fence = "`".repeat(longest + 1);
+    let fence = "`".repeat(longest_run(text) + 1);
     let edge = text.starts_with('`') || text.ends_with('`') || text.starts_with(' ');
     let pad = if edge || text.is_empty() { " " } else { "" };
     format!("{fence}{pad}{}{pad}{fence}", text.replace('|', "\\|"))

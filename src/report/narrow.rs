@@ -4,7 +4,7 @@
 //! the whole report, and the narrowed one says how much it leaves out.
 
 use super::format;
-use crate::model::{Cause, CauseKind, DriftReport, Severity};
+use crate::model::{Cause, CauseKind, DriftReport, JudgedChange, Severity, Subject};
 
 /// What is to be seen. The default is everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,13 @@ impl Narrow {
         }
         let (findings, changes) = (report.findings.len(), report.changes.len());
         report.changes.retain(|judged| self.wants(&judged.causes));
+        let changes_left = &report.changes;
+        report.diffs.retain(|diff| {
+            let is_own = |judged: &JudgedChange| {
+                matches!(&judged.change.subject, Subject::Path(path) if *path == diff.path)
+            };
+            changes_left.iter().any(is_own)
+        });
         report.findings.retain(|finding| {
             self.wants(&finding.causes)
                 && self.at_least.is_none_or(|least| finding.severity >= least)

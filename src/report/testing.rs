@@ -5,10 +5,10 @@ use crate::model::{
     AlternateDigests, Attribute, AttributeValue, Cause, CauseKind, Change, ChangeKind, Confidence,
     Content, ContentDigest, ContentId, Deviation, DeviceNumber, DirectoryContent, Disposition,
     DriftReport, Entry, Event, EventSubject, EventTime, Evidence, ExactId, Fact, Fault, FileKind,
-    Finding, Gap, Header, JudgedChange, Manifest, ManifestId, ManifestSummary, Name, Omission,
-    Outcome, Package, PackageKey, Records, Sections, SetId, Severity, ShippedId, ShippedSource,
-    ShippedTree, Stage, Subject, TimeCertainty, Timestamp, Tree, TreePath, TreeSource, Unverified,
-    Verification, Xattr,
+    Finding, Gap, Header, JudgedChange, LineKind, Manifest, ManifestId, ManifestSummary, Name,
+    Omission, Outcome, Package, PackageKey, Records, Sections, SetId, Severity, ShippedId,
+    ShippedSource, ShippedTree, Stage, Subject, TextDiff, TimeCertainty, Timestamp, Tree, TreePath,
+    TreeSource, Unverified, Verification, Xattr,
 };
 use crate::pins::fix::word::Replacement;
 use crate::pins::fix::{Fixed, Fixing, Left};
@@ -259,6 +259,20 @@ fn summary(name: &str, target: &str, seconds: i64, entries: u64) -> ManifestSumm
     }
 }
 
+fn diffs() -> Vec<TextDiff> {
+    let lines = [
+        (LineKind::Place, "@@ -3,3 +3,3 @@"),
+        (LineKind::Context, "# \t```</pre><script>alert(1)</script>"),
+        (LineKind::Removed, "PasswordAuthentication no"),
+        (LineKind::Added, "PasswordAuthentication yes\u{1b}[2J"),
+    ];
+    vec![TextDiff {
+        path: TreePath::parse("/etc/ssh/sshd_config"),
+        lines: lines.map(|(kind, line)| (kind, line.to_owned())).into(),
+        note: Some("what looks like a secret is hidden".to_owned()),
+    }]
+}
+
 /// Drift of every kind.
 pub(super) fn drift() -> DriftReport {
     let hostile = Subject::Path(TreePath::parse(HOSTILE));
@@ -317,6 +331,7 @@ pub(super) fn drift() -> DriftReport {
         outcome: Outcome::Drift,
         changes: changes(),
         findings,
+        diffs: diffs(),
         gaps: vec![
             Gap {
                 path: TreePath::parse("/root/.cache"),
@@ -344,6 +359,7 @@ pub(super) fn clean() -> DriftReport {
         outcome: Outcome::Clean,
         changes: changes().into_iter().filter(expected).collect(),
         findings: Vec::new(),
+        diffs: Vec::new(),
         gaps: Vec::new(),
         notes: Vec::new(),
         ..drift()

@@ -18,6 +18,9 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; BUFFER]);
 }
 
+/// Of a file that is copied on the way: one byte more than what is kept shows that it has grown.
+const COPY: usize = 64 * 1024 + 1;
+
 /// What reading a file once gives.
 pub(super) struct Digested {
     /// That belong to the bytes.
@@ -27,16 +30,25 @@ pub(super) struct Digested {
     pub(super) is_executable: bool,
 }
 
-/// Reads the whole of an open regular file whose metadata were taken before.
+/// Reads the whole of an open regular file whose metadata were taken before. Small
+/// files' bytes are copied where they are asked for.
 pub(super) fn digest(
     filesystem: &dyn Filesystem,
     node: &Node,
     mut before: Metadata,
+    mut copy: Option<&mut Vec<u8>>,
 ) -> Result<Digested, Fault> {
     for _ in 0..ATTEMPTS {
         let mut hasher = Hasher::Nothing;
         let mut is_executable = false;
+        if let Some(copy) = &mut copy {
+            copy.clear();
+        }
         let read = each_block(filesystem, node, before.size, &mut |block| {
+            if let Some(copy) = &mut copy {
+                let room = COPY.saturating_sub(copy.len()).min(block.bytes().len());
+                copy.extend_from_slice(block.bytes().get(..room).unwrap_or_default());
+            }
             if matches!(hasher, Hasher::Nothing) {
                 is_executable = executables::is_executable(block.bytes());
             }
@@ -177,7 +189,7 @@ mod tests {
         let node = filesystem.lookup(&filesystem.root(), b"file").unwrap().unwrap();
         let metadata = filesystem.metadata(&node).unwrap();
         let node = filesystem.open(&node).unwrap();
-        let Digested { digest, .. } = digest(&filesystem, &node, metadata).unwrap();
+        let Digested { digest, .. } = digest(&filesystem, &node, metadata, None).unwrap();
         assert_eq!(digest, ContentDigest::of(&std::fs::read(&path).unwrap()), "{size} {writes:?}");
     }
 

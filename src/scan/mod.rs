@@ -21,7 +21,8 @@ use crate::collect::Collector;
 use crate::filesystem::Filesystem;
 use crate::model::encoding::EncodedTree;
 use crate::model::{
-    AlternateDigests, ContentDigest, Header, Manifest, Records, ShippedId, Timestamp, TreeSource,
+    AlternateDigests, ContentDigest, Header, Manifest, Records, ShippedId, Text, Timestamp,
+    TreePath, TreeSource,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -29,6 +30,15 @@ use std::time::Instant;
 /// As many reads in flight as make cold data fast: 16 doubled the rate of 2 on a disk, at no
 /// warm cost.
 const MIN_THREADS: usize = 16;
+
+/// Which texts are kept to be shown as differences, and where they are put.
+#[derive(Clone, Copy)]
+pub struct Texts<'a> {
+    /// Whether the text of a file at this path is wanted; asked for small files only.
+    pub wanted: &'a (dyn Fn(&TreePath) -> bool + Sync),
+    /// Takes a text under the digest of the file's bytes; called by many threads.
+    pub take: &'a (dyn Fn(ContentDigest, &Text) + Sync),
+}
 
 /// Where a scan puts what it makes, and finds it again.
 pub struct Keep<'a> {
@@ -38,6 +48,8 @@ pub struct Keep<'a> {
     pub shipped: &'a (dyn Fn(ShippedId, Vec<u8>) + Sync),
     /// Takes digests to be remembered.
     pub alternates: &'a (dyn Fn(ContentDigest, AlternateDigests) + Sync),
+    /// Takes texts; `None` keeps none.
+    pub texts: Option<Texts<'a>>,
     /// Finds all of these, and what earlier scans kept.
     pub source: &'a dyn TreeSource,
 }
@@ -211,8 +223,13 @@ mod tests {
             let alternates = |content, digests| {
                 self.alternates.lock().unwrap().insert(content, digests);
             };
-            let keep =
-                Keep { tree: &tree, shipped: &shipped, alternates: &alternates, source: self };
+            let keep = Keep {
+                tree: &tree,
+                shipped: &shipped,
+                alternates: &alternates,
+                texts: None,
+                source: self,
+            };
             let mut options = Options {
                 name: "test".into(),
                 target: "dir:test".into(),

@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(shipped.entries.len(), 1);
         let hello = ContentDigest::of(b"hello");
         assert!(again.alternate_digests(&hello).unwrap().md5.is_some());
-        assert_eq!(again.text(&hello).unwrap().unwrap(), b"hello");
+        assert_eq!(again.text_bytes(&hello).unwrap().unwrap(), b"hello");
     }
 
     #[test]

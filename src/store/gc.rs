@@ -219,7 +219,7 @@ mod tests {
 
         let nothing = store.gc().unwrap();
         assert_eq!(nothing.rows.values().sum::<u64>(), 0, "{nothing:?}");
-        assert!(store.text(&ContentDigest::of(b"changed")).unwrap().is_some());
+        assert!(store.text_bytes(&ContentDigest::of(b"changed")).unwrap().is_some());
 
         let set = |manifest| {
             let (name, set_at) = ("golden".into(), Timestamp::default());

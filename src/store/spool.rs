@@ -5,10 +5,10 @@
 use super::blob::{pack, pack_list, unpack_bytes};
 use super::caches::merge;
 use super::chunks::{chunk_id, split};
-use super::trees::{Recent, Shelf, assemble, missing};
+use super::trees::{Recent, Shelf, assemble, missing, text_of, text_value};
 use crate::model::encoding::{EncodedTree, decode_shipped, decode_tree};
 use crate::model::{
-    AlternateDigests, ContentDigest, ExactId, Fault, ShippedId, ShippedTree, Tree, TreeSource,
+    AlternateDigests, ContentDigest, ExactId, Fault, ShippedId, ShippedTree, Text, Tree, TreeSource,
 };
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -100,6 +100,11 @@ impl Spool {
         if bytes.len() <= TEXT_LIMIT {
             self.put(Shelf::Texts, *content.as_bytes(), || pack(bytes));
         }
+    }
+
+    /// Takes what is kept of a text file, which may have parts hidden.
+    pub fn add_kept(&self, content: ContentDigest, text: &Text) {
+        self.put(Shelf::Texts, *content.as_bytes(), || pack(&text_value(&content, text)));
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -226,6 +231,14 @@ impl TreeSource for Spool {
                 Ok(merge(&fallback.alternate_digests(content)?, &own.unwrap_or_default()))
             }
             (None, own) => Ok(own.unwrap_or_default()),
+        }
+    }
+
+    fn text(&self, content: &ContentDigest) -> Result<Option<Text>, Fault> {
+        match (self.stored(Shelf::Texts, content.as_bytes())?, &self.fallback) {
+            (Some(stored), _) => text_of(&unpack_bytes(&stored)?).map(Some),
+            (None, Some(fallback)) => fallback.text(content),
+            (None, None) => Ok(None),
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct Stats {
     pub cache_bytes: u64,
     /// Of these, trees with their parts and what packages ship.
     pub tree_bytes: u64,
+    /// Of these, texts that are kept to be shown as differences.
+    pub text_bytes: u64,
     /// Bytes of the files that the manifests describe, each manifest counted.
     pub described_bytes: u64,
     /// Entries that the manifests describe, each manifest counted.
@@ -55,6 +57,7 @@ impl Store {
             bytes: number("PRAGMA page_count")?.saturating_mul(page_size),
             free_bytes: number("PRAGMA freelist_count")?.saturating_mul(page_size),
             cache_bytes: number("SELECT coalesce(sum(length(data)), 0) FROM cache_blobs")?,
+            text_bytes: number("SELECT coalesce(sum(length(data)), 0) FROM texts")?,
             ..Stats::default()
         };
         for table in ["trees", "chunks", "shipped"] {

@@ -4,7 +4,7 @@ use super::blob::{ChunkId, Unpacked, unpack, unpack_bytes};
 use super::{Store, StoreError};
 use crate::model::encoding::{decode_shipped, decode_tree};
 use crate::model::{
-    AlternateDigests, ContentDigest, ExactId, Fault, ShippedId, ShippedTree, Tree, TreeSource,
+    AlternateDigests, ContentDigest, ExactId, Fault, ShippedId, ShippedTree, Text, Tree, TreeSource,
 };
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashMap;
@@ -45,6 +45,34 @@ impl Shelf {
             Self::Texts => "SELECT data FROM texts WHERE id = ?",
         }
     }
+}
+
+/// How a text begins that is not the file's own bytes, because something in it is hidden. No text
+/// that is kept whole has a NUL.
+const REDACTED_TAG: &[u8] = b"\0redacted text 1\n";
+
+/// A text as it lies in the store, before it is packed.
+pub(super) fn text_value(content: &ContentDigest, text: &Text) -> Vec<u8> {
+    match text.is_redacted {
+        // The digest of the file cannot be computed any more, so it is written down.
+        true => [REDACTED_TAG, content.as_bytes(), text.text.as_bytes()].concat(),
+        false => text.text.clone().into_bytes(),
+    }
+}
+
+/// Of which file's bytes a text with hidden parts says to be.
+pub(super) fn redacted_digest(bytes: &[u8]) -> Option<[u8; 32]> {
+    bytes.strip_prefix(REDACTED_TAG)?.first_chunk().copied()
+}
+
+/// Reads what [`text_value`] made.
+pub(super) fn text_of(bytes: &[u8]) -> Result<Text, Fault> {
+    let (own, is_redacted) = match bytes.strip_prefix(REDACTED_TAG) {
+        Some(own) => (own.get(32..).unwrap_or_default(), true),
+        None => (bytes, false),
+    };
+    let text = std::str::from_utf8(own).map_err(Fault::damaged)?;
+    Ok(Text { text: text.to_owned(), is_redacted })
 }
 
 /// Reads a stored value.
@@ -134,7 +162,7 @@ impl Store {
     }
 
     /// The bytes of a text file that a scan kept, by their digest.
-    pub fn text(&self, content: &ContentDigest) -> Result<Option<Vec<u8>>, StoreError> {
+    pub fn text_bytes(&self, content: &ContentDigest) -> Result<Option<Vec<u8>>, StoreError> {
         let stored = fetch(&self.lock(), Shelf::Texts, content.as_bytes())?;
         stored.map(|stored| unpack_bytes(&stored)).transpose().map_err(StoreError::from)
     }
@@ -157,6 +185,11 @@ impl TreeSource for Store {
         let stored = self.fetch(Shelf::Shipped, id.as_bytes()).map_err(place)?;
         let tree = unpack_bytes(&stored).and_then(|bytes| decode_shipped(&bytes)).map_err(place)?;
         Ok(Arc::new(tree))
+    }
+
+    fn text(&self, content: &ContentDigest) -> Result<Option<Text>, Fault> {
+        let found = self.text_bytes(content).map_err(StoreError::into_fault)?;
+        found.map(|bytes| text_of(&bytes)).transpose()
     }
 
     fn alternate_digests(&self, content: &ContentDigest) -> Result<AlternateDigests, Fault> {

@@ -7,7 +7,7 @@ use super::caches::{alternates, cache_checksum};
 use super::chunks::chunk_id;
 use super::manifests::{exists, read_header};
 use super::records::{self, Record};
-use super::trees::{Shelf, assemble, fetch, missing};
+use super::trees::{Shelf, assemble, fetch, missing, redacted_digest};
 use super::{Store, StoreError};
 use crate::model::encoding::{decode_shipped, decode_tree, encode_tree};
 use crate::model::{
@@ -154,7 +154,11 @@ impl<'a> Check<'a> {
     }
 
     fn text(&mut self, id: &[u8; 32]) -> Result<(), Fault> {
-        differs(&ContentDigest::of(&unpack_bytes(&self.get(Shelf::Texts, id)?)?).0, id)
+        let bytes = unpack_bytes(&self.get(Shelf::Texts, id)?)?;
+        // Where something is hidden nobody can compute the digest: it says whose text it is, and
+        // its checksum was tested.
+        let digest = redacted_digest(&bytes).unwrap_or_else(|| ContentDigest::of(&bytes).0);
+        differs(&digest, id)
     }
 
     fn tree(&mut self, id: &[u8; 32]) -> Result<(), Fault> {
@@ -358,6 +362,7 @@ impl<'a> Check<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Text;
     use crate::model::{Baseline, Timestamp};
     use crate::store::testing::{Place, manifest, place, world};
     use crate::store::{CacheEntry, Keep};
@@ -366,6 +371,8 @@ mod tests {
         let place = place();
         let (made, spool) = manifest(&world(), "web-01", 1);
         spool.add_text(ContentDigest::of(b"hello"), b"hello");
+        let hidden = Text { text: "p=[redacted]".into(), is_redacted: true };
+        spool.add_kept(ContentDigest::of(b"p=x"), &hidden);
         let cache = CacheEntry { kind: "t", key: b"k", data: b"d", keep: Keep::WithManifest };
         let id = place.store.commit(&made, &spool, &[cache], None).unwrap();
         let baseline = Baseline {

@@ -38,6 +38,7 @@ fn the_committed_manifest_is_made_and_read_as_ever() {
         tree: &|tree| spool.add_tree(&tree),
         shipped: &|id, bytes| spool.add_shipped(id, &bytes),
         alternates: &|content, digests| spool.add_alternates(content, digests),
+        texts: None,
         source: &spool,
     };
     let options = Options {

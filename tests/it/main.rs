@@ -46,6 +46,7 @@ mod small_databases;
 mod squashfs;
 mod store;
 mod support;
+mod texts;
 mod verify;
 mod verify_rpm;
 mod versions;

@@ -28,6 +28,7 @@ fn read(spec: &str) -> (Manifest, Spool) {
             tree: &|tree| spool.add_tree(&tree),
             shipped: &|id, bytes| spool.add_shipped(id, &bytes),
             alternates: &|content, digests| spool.add_alternates(content, digests),
+            texts: None,
             source: &spool,
         };
         let options = Options {

@@ -59,7 +59,13 @@ impl Kept {
         let alternates = |content, digests| {
             self.alternates.lock().unwrap().insert(content, digests);
         };
-        let keep = Keep { tree: &tree, shipped: &shipped, alternates: &alternates, source: self };
+        let keep = Keep {
+            tree: &tree,
+            shipped: &shipped,
+            alternates: &alternates,
+            texts: None,
+            source: self,
+        };
         let options = Options {
             name: name.to_owned(),
             target: format!("disk:{name}.qcow2"),

@@ -2,9 +2,17 @@
 
 use super::index::Index;
 use super::moment::Moment;
+use crate::attribute::cursor::Cursor;
+use crate::collect::events::syslog::SILENCE;
 use crate::model::{
-    AttributeValue, CauseKind, ChangeKind, Disposition, FileKind, JudgedChange, Subject, Timestamp,
+    AttributeValue, CauseKind, ChangeKind, Disposition, FileKind, JudgedChange, PackageKey, Side,
+    Subject, Timestamp,
 };
+use std::collections::HashSet;
+
+/// Logs end when a machine is imaged or read; what changed this much later nobody tells of, in
+/// seconds.
+const LATE: i64 = 300;
 
 /// Names in one sentence.
 const MAX_NAMES: usize = 3;
@@ -14,9 +22,14 @@ pub fn notes(
     changes: &[JudgedChange],
     moments: &[Option<Moment>],
     index: &Index<'_>,
+    before: &Side<'_>,
+    after: &Side<'_>,
 ) -> Vec<String> {
     let mut notes = Vec::new();
     notes.extend(horizon(changes, moments, index));
+    notes.extend(late(changes, moments, index));
+    notes.extend(silent(changes, moments, index));
+    notes.extend(backdated(changes, before, after));
     let packages = changes.iter().filter(|one| {
         let is_package = matches!(&one.change.subject, Subject::Package(key)
             if matches!(key.manager.as_str(), "dpkg" | "rpm" | "pacman" | "apk"));
@@ -82,6 +95,81 @@ fn horizon(
         whole(first),
         whole(last)
     ))
+}
+
+/// Unexplained changes after all logs had ended: the last lines may have been taken away.
+fn late(changes: &[JudgedChange], moments: &[Option<Moment>], index: &Index<'_>) -> Option<String> {
+    let last =
+        index.events.iter().filter_map(|known| known.event.until.or(known.event.time)).max()?;
+    let end = last.at.seconds.saturating_add(LATE);
+    let late = changes.iter().zip(moments).filter(|(one, moment)| {
+        is_unknown(one) && moment.is_some_and(|m| m.is_own && m.at.seconds > end)
+    });
+    tell(late.map(|(one, _)| one), |count, names| {
+        format!(
+            "contradiction: {count} unexplained changes are later than all logs, which end at {} ({names})",
+            Timestamp::from_seconds(last.at.seconds)
+        )
+    })
+}
+
+/// Changes in a time for which a log that is written all day says nothing.
+fn silent(changes: &[JudgedChange], moments: &[Option<Moment>], index: &Index<'_>) -> Vec<String> {
+    let silences = index.events.iter().filter(|known| known.event.action == SILENCE);
+    let told = silences.filter_map(|known| {
+        let (from, to) = (known.event.time?.at, known.event.until?.at);
+        let within = changes.iter().zip(moments).filter(|(one, moment)| {
+            one.disposition == Disposition::Drift
+                && moment.is_some_and(|m| m.is_own && m.at > from && m.at < to)
+        });
+        tell(within.map(|(one, _)| one), |count, names| {
+            format!(
+                "contradiction: {} says nothing from {} to {}, and {count} changes fall into that time ({names})",
+                known.event.source,
+                Timestamp::from_seconds(from.seconds),
+                Timestamp::from_seconds(to.seconds)
+            )
+        })
+    });
+    told.take(MAX_NAMES).collect()
+}
+
+/// Files with other bytes that were not modified later, as they say: their times were set back.
+/// What a package manager unpacked bears the times of its archive, and is none of these.
+fn backdated(changes: &[JudgedChange], before: &Side<'_>, after: &Side<'_>) -> Option<String> {
+    let packages: HashSet<&PackageKey> = changes
+        .iter()
+        .filter_map(|one| match &one.change.subject {
+            Subject::Package(key) => Some(key),
+            _ => None,
+        })
+        .collect();
+    let (mut old, mut new) = (Cursor::tree(before), Cursor::tree(after));
+    let found: Vec<&JudgedChange> = changes
+        .iter()
+        .filter(|one| {
+            let Subject::Path(path) = &one.change.subject else { return false };
+            let is_candidate = one.change.kind == ChangeKind::Modified
+                && one.disposition != Disposition::Explained
+                && one.change.attribute("digest").is_some()
+                && one.package.as_ref().is_none_or(|key| !packages.contains(key));
+            if !is_candidate {
+                return false;
+            }
+            let (Some(old), Some(new)) = (old.get(path), new.get(path)) else { return false };
+            new.mtime <= old.mtime
+                && new.ctime.is_some_and(|c| c.seconds > new.mtime.seconds.saturating_add(2))
+        })
+        .collect();
+    tell(found.into_iter(), |count, names| {
+        format!(
+            "contradiction: {count} files have other bytes and no later time of modification: it was set back ({names})"
+        )
+    })
+}
+
+fn is_unknown(one: &JudgedChange) -> bool {
+    one.causes.is_empty() && one.disposition == Disposition::Drift
 }
 
 fn is_cut_log(one: &JudgedChange) -> bool {

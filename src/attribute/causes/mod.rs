@@ -91,7 +91,7 @@ pub fn causes(
     }
     inherit(changes);
     facts::inherit(changes, before, after);
-    horizon::notes(changes, &when, &index)
+    horizon::notes(changes, &when, &index, before, after)
 }
 
 fn attribute(index: &Index<'_>, case: &Case<'_>) -> Vec<Cause> {

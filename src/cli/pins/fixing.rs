@@ -55,8 +55,12 @@ impl FixOptions {
         }
         let mut known = Known::default();
         if let Some(word) = &self.from {
-            let loaded =
-                Subject::resolve(word, context)?.load(context, &ScanOptions::default(), None)?;
+            let loaded = Subject::resolve(word, context)?.load(
+                context,
+                &ScanOptions::default(),
+                None,
+                None,
+            )?;
             let records = loaded.manifest()?.records;
             known.packages = Some(Packages::new(word, &records.packages, &records.facts));
         }

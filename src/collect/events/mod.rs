@@ -24,6 +24,7 @@ pub mod puppet;
 pub mod python;
 pub mod redact;
 pub mod rpm;
+pub mod salt;
 pub mod syslog;
 pub mod zone;
 

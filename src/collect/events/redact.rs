@@ -21,7 +21,7 @@ const SECRET_WORDS: [&str; 14] = [
 ];
 
 /// How tokens of well-known issuers and password hashes begin.
-const SECRET_STARTS: [&str; 17] = [
+pub const SECRET_STARTS: [&str; 17] = [
     "ghp_",
     "gho_",
     "ghs_",

@@ -2,7 +2,7 @@
 //! of evidence quoted line by line.
 
 use super::Page;
-use crate::model::{Cause, DriftReport, JudgedChange, Subject};
+use crate::model::{Cause, DriftReport, JudgedChange, Subject, TextDiff};
 use crate::report::{View, format, story};
 use comfy_table::Cell;
 use std::io::{self, Write};
@@ -24,11 +24,21 @@ pub fn explain(
     page.blank()?;
     attributes(&mut page, judged)?;
     page.blank()?;
+    if let Subject::Path(path) = subject
+        && let Some(diff) = report.diffs.iter().find(|diff| diff.path == *path)
+    {
+        content(&mut page, diff)?;
+    }
     if judged.causes.is_empty() {
         page.paragraph("Cause: unknown. Nothing that was recorded names it.", 0)?;
     }
     for cause in &judged.causes {
         chain(&mut page, cause)?;
+    }
+    // How far the evidence reaches, and where it contradicts itself, belongs to every answer.
+    let about = ["attribution horizon", "contradiction"];
+    for note in report.notes.iter().filter(|note| about.iter().any(|word| note.starts_with(word))) {
+        page.paragraph(&format::escaped(note), 0)?;
     }
     Ok(true)
 }
@@ -69,6 +79,18 @@ fn attributes(page: &mut Page<'_>, judged: &JudgedChange) -> io::Result<()> {
     let rows = rows.collect();
     let heading = change.kind.as_str().to_uppercase();
     page.table(Some(&[&heading, "BEFORE", "AFTER"]), rows, &[], None)
+}
+
+/// The lines that differ, as a unified diff.
+fn content(page: &mut Page<'_>, diff: &TextDiff) -> io::Result<()> {
+    page.heading("Content", None)?;
+    if let Some(note) = &diff.note {
+        page.paragraph(&format!("({})", format::escaped(note)), 2)?;
+    }
+    for (kind, line) in &diff.lines {
+        writeln!(page.out, "  {}", format::text_line(*kind, line))?;
+    }
+    page.blank()
 }
 
 fn chain(page: &mut Page<'_>, cause: &Cause) -> io::Result<()> {

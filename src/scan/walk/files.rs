@@ -4,8 +4,9 @@ use super::Walk;
 use super::entry::stat_entry;
 use super::pending::Pending;
 use crate::collect::packages::executables;
+use crate::collect::texts;
 use crate::filesystem::{Metadata, Node};
-use crate::model::{Content, ContentDigest, Entry, Name, Stage, Xattr};
+use crate::model::{Content, ContentDigest, Entry, Name, Stage, TreePath, Xattr};
 use crate::scan::bytes::{self, Digested};
 use std::sync::atomic::Ordering;
 
@@ -29,8 +30,11 @@ impl Walk<'_> {
     /// Reads a batch of files.
     pub(super) fn files(&self, pending: &Pending, batch: Vec<Unread>) {
         let mut done = Vec::with_capacity(batch.len());
+        let directory = self.keep.texts.map(|_| pending.path());
         for Unread { slot, node, metadata } in batch {
-            done.push((slot, self.file(pending, slot, &node, metadata)));
+            let text =
+                directory.as_ref().and_then(|d| self.wanted_text(pending, slot, d, &metadata));
+            done.push((slot, self.file(pending, slot, &node, metadata, text)));
             self.progress.bytes.fetch_add(metadata.size, Ordering::Relaxed);
         }
         let mut speaking = Vec::new();
@@ -56,7 +60,30 @@ impl Walk<'_> {
         speaking.iter().for_each(|name| self.note_speaking(pending, name));
     }
 
-    fn file(&self, pending: &Pending, slot: usize, node: &Node, metadata: Metadata) -> ReadFile {
+    /// The path of a file whose text is to be kept.
+    fn wanted_text(
+        &self,
+        pending: &Pending,
+        slot: usize,
+        directory: &TreePath,
+        metadata: &Metadata,
+    ) -> Option<TreePath> {
+        if metadata.size == 0 || metadata.size > texts::MAX_TEXT {
+            return None;
+        }
+        let name = pending.building().entries.get(slot).and_then(|entry| entry.name.clone())?;
+        let path = directory.join(&name);
+        self.keep.texts.is_some_and(|texts| (texts.wanted)(&path)).then_some(path)
+    }
+
+    fn file(
+        &self,
+        pending: &Pending,
+        slot: usize,
+        node: &Node,
+        metadata: Metadata,
+        text: Option<TreePath>,
+    ) -> ReadFile {
         let unread = |xattrs| ReadFile { metadata, digest: None, xattrs, is_speaking: false };
         let name = || pending.building().entries.get(slot).and_then(|entry| entry.name.clone());
         let opened = match self.filesystem.open(node) {
@@ -74,8 +101,15 @@ impl Walk<'_> {
             .xattrs(&opened)
             .inspect_err(|fault| self.gap(pending, name().as_ref(), Stage::Xattrs, fault))
             .ok();
-        match bytes::digest(self.filesystem, &opened, metadata) {
+        let mut copy = Vec::new();
+        let copied = text.as_ref().map(|_| &mut copy);
+        match bytes::digest(self.filesystem, &opened, metadata, copied) {
             Ok(Digested { metadata, digest, is_executable }) => {
+                if let (Some(path), Some(texts)) = (text, &self.keep.texts)
+                    && let Some(kept) = texts::keep(&path, &copy)
+                {
+                    (texts.take)(digest, &kept);
+                }
                 let is_speaking = is_executable
                     && executables::says_something(self.filesystem, &opened, metadata.size);
                 ReadFile { metadata, digest: Some(digest), xattrs, is_speaking }

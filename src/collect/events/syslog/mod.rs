@@ -13,7 +13,7 @@ use super::zone::{Zone, civil, offset};
 use super::{At, Sink, puppet};
 use crate::collect::reader::Reader;
 use crate::collect::{Collector, View};
-use crate::model::{EventTime, Records, Stage, TimeCertainty, Timestamp, TreePath};
+use crate::model::{CauseKind, EventTime, Records, Stage, TimeCertainty, Timestamp, TreePath};
 use jiff::civil::Date;
 use sessions::Sessions;
 
@@ -35,9 +35,14 @@ fn collect(view: &View<'_>, records: &mut Records) {
         let mut sink = Sink::default();
         let mut sessions = Sessions::default();
         for log in rotated(&mut reader, "/var/log", name) {
+            let mut silence = Silence::default();
             each_line(&mut reader, &log, |number, text| {
                 let at = At { path: &log.path, line: Some(number) };
-                if let Some(line) = Line::parse(text)
+                let parsed = Line::parse(text);
+                if let Some(line) = &parsed {
+                    silence.take(at, line, || line.when(&zone, &log), &mut sink);
+                }
+                if let Some(line) = parsed
                     && is_of_interest(line.tag, line.message)
                     && let Some(time) = line.when(&zone, &log)
                 {
@@ -57,6 +62,57 @@ fn collect(view: &View<'_>, records: &mut Records) {
         let path = TreePath::parse(format!("/var/log/{name}"));
         tell_dropped(&mut reader, &path, sink.dropped);
         reader.records.events.extend(sink.into_events());
+    }
+}
+
+/// The action of an event that tells how long a log had nothing to say.
+pub const SILENCE: &str = "silence";
+
+/// A running machine writes something every hour (its timers alone do); what is silent for longer
+/// than this was off, or its log was cut, in seconds.
+const LONG_SILENCE: i64 = 12 * 3600;
+
+/// Follows the times of a log's lines, hour by hour.
+#[derive(Debug, Default)]
+struct Silence {
+    /// The first characters of the last line's time, down to the hour.
+    hour: String,
+    last: Option<EventTime>,
+}
+
+impl Silence {
+    /// `2026-11-23T00`, `Nov 23 00`.
+    fn take(
+        &mut self,
+        at: At<'_>,
+        line: &Line<'_>,
+        when: impl Fn() -> Option<EventTime>,
+        sink: &mut Sink,
+    ) {
+        let is_date = line.time.starts_with(|c: char| c.is_ascii_digit());
+        let hour = line.time.get(..if is_date { 13 } else { 9 }).unwrap_or(line.time);
+        if hour == self.hour {
+            return;
+        }
+        hour.clone_into(&mut self.hour);
+        let Some(now) = when() else { return };
+        let last = self.last.replace(now);
+        // Times of one hour differ by less than an hour: what is left out here is too short.
+        let Some(last) = last else { return };
+        let lasted = now.at.seconds.saturating_sub(last.at.seconds);
+        // The kernel and the log's own daemon speak first after a start.
+        let is_start =
+            matches!(line.tag, "kernel" | "rsyslogd" | "systemd" | "syslogd" | "syslog-ng");
+        if lasted > LONG_SILENCE && !is_start {
+            let text = format!(
+                "nothing is written for {} hours before this line",
+                lasted.div_euclid(3600)
+            );
+            let mut event = at.event(CauseKind::Human, SILENCE, line.tag, &text);
+            (event.time, event.until) = (Some(last), Some(now));
+            event.forgeable = true;
+            sink.push(event);
+        }
     }
 }
 
@@ -212,6 +268,23 @@ mod tests {
         check("<34>Nov 23 00:58:20 web su: hi", "Nov 23 00:58:20|su||hi");
         check("nothing", "");
         check("", "");
+    }
+
+    #[test]
+    fn a_long_silence_is_told_unless_the_machine_was_off() {
+        let path = TreePath::parse("/var/log/syslog");
+        let (mut silence, mut sink) = (Silence::default(), Sink::default());
+        for line in [
+            "2026-11-23T00:10:00Z web cron: a",
+            "2026-11-23T00:50:00Z web cron: a",
+            "2026-11-23T20:00:00Z web cron: a",
+            "2026-11-24T20:00:00Z web kernel: Linux version",
+        ] {
+            let line = Line::parse(line).unwrap();
+            silence.take(At { path: &path, line: None }, &line, || offset(line.time), &mut sink);
+        }
+        let shown: Vec<String> = sink.into_events().into_iter().map(|event| event.text).collect();
+        assert_eq!(shown, ["nothing is written for 19 hours before this line"]);
     }
 
     #[test]
