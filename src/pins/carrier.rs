@@ -61,6 +61,21 @@ pub const CARRIERS: &[Carrier] = &[
     super::script::SHELL,
 ];
 
+/// Reads another file of the repository within the audit, by the carrier that knows it; false where
+/// it is not there or none does.
+pub fn follow(path: &str, audit: &mut Audit<'_>) -> bool {
+    let read = |audit: &mut Audit<'_>| {
+        let file = audit.file().clone();
+        let head = file.bytes.get(..HEAD.min(file.bytes.len())).unwrap_or_default();
+        let carrier = carrier_of(&file.path, head);
+        if let Some(carrier) = carrier {
+            (carrier.read)(&file, audit);
+        }
+        carrier.is_some()
+    };
+    audit.follow(path, read).unwrap_or_default()
+}
+
 /// The carrier of a file.
 #[must_use]
 pub fn carrier_of(path: &str, head: &[u8]) -> Option<&'static Carrier> {

@@ -78,10 +78,11 @@ pub fn version(ecosystem: Ecosystem, word: &str) -> Strength {
     }
 }
 
-/// Whether the word holds something that nobody here can resolve.
+/// Whether the word holds something that nobody here can resolve: a value from outside, or an
+/// expression of a template that is filled in elsewhere.
 #[must_use]
 pub fn is_unknown(word: &str) -> bool {
-    word.contains(UNKNOWN)
+    word.contains(UNKNOWN) || word.contains("${") || word.contains("{{")
 }
 
 /// A distribution's version, where only the given characters make a pattern of it.
@@ -401,6 +402,8 @@ mod tests {
         check(Apt, "", None);
         check(Apt, "7.88.1-10", Exact);
         check(Apt, "7.*", Range);
+        check(Apt, "${docker-version}", Unknown);
+        check(Pip, "=={{ v }}", Unknown);
         check(Apt, "7.\u{10fffe}", Unknown);
         check(Apk, "~8", Range);
         check(Apk, "8.5.0-r0", Exact);

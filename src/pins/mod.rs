@@ -80,4 +80,5 @@ pub use requirements::Requirements;
 pub use rules::{RULES, RuleFamily};
 pub use span::{Fragment, FragmentBuilder, LineIndex, Position, UNKNOWN};
 pub use strength::{Category, Ecosystem, Strength};
+pub use suppress::Suppressed;
 pub use walk::{AuditOptions, audit_paths, find_above, requirements_of};

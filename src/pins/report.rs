@@ -6,6 +6,7 @@ use super::requirements::Requirements;
 use super::rules;
 use super::span::{Position, UNKNOWN};
 use super::strength::Strength;
+use super::suppress::Suppressed;
 use crate::model::Severity;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -71,7 +72,7 @@ pub struct PinReport {
     /// What could not be read.
     pub gaps: Vec<PinGap>,
     /// What a suppression hides, by file and place.
-    pub suppressed: Vec<PinFinding>,
+    pub suppressed: Vec<Suppressed>,
     /// What was there when the gate was switched on, by file and place.
     pub accepted: Vec<PinFinding>,
     /// How many files a carrier read.

@@ -322,7 +322,8 @@ fn suppression(file: &SourceFile, entry: &Spanned<IgnoreDocument>) -> Result<Sup
     let path = Arc::clone(&file.path);
     Ok(Suppression {
         place: Place { file: path, start_byte: span.start, end_byte: span.end, start, end },
-        line: None,
+        lines: None,
+        reason: document.reason.get_ref().trim().to_owned(),
         rules: vec![rule.get_ref().clone()],
         subjects: document.subject.iter().cloned().collect(),
         until,

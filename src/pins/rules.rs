@@ -2,6 +2,7 @@
 //! made of these rows.
 
 use super::strength::Category;
+use std::fmt::Write;
 
 /// A family of findings with a stable id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,9 +227,37 @@ pub fn rule(id: &str) -> Option<&'static RuleFamily> {
     RULES.iter().find(|rule| rule.id == id)
 }
 
+/// The rule pages of the docs, as Markdown.
+#[must_use]
+pub fn pages() -> String {
+    let mut text = String::from(
+        "# Rules of `driftcheck pins`\n\nMade from the table in `src/pins/rules.rs`, which `driftcheck \
+         explain RULE` shows, too.\n",
+    );
+    for rule in RULES {
+        let _ = write!(
+            text,
+            "\n## {}\n\nFound: {}.\n\n{}\n\nBad:\n\n```\n{}\n```\n\nGood:\n\n```\n{}\n```\n\n{}\n",
+            rule.id, rule.summary, rule.why, rule.bad, rule.good, rule.fix
+        );
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `DRIFTCHECK_BLESS=1` writes the file anew.
+    #[test]
+    fn the_pages_of_the_docs_are_in_step() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
+        if std::env::var_os("DRIFTCHECK_BLESS").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, pages()).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), pages());
+    }
 
     #[test]
     fn ids_are_sorted_unique_and_every_category_has_one() {

@@ -5,8 +5,9 @@
 //! # driftcheck:ignore pins/os-package until=2027-01-31 reason="vendor mirror" pkg=curl
 //! ```
 //!
-//! In the format's own comment (`#`, `//`, `/* */`, `<!-- -->`, `;`, `REM`, `::`): behind code it
-//! counts for its line, on a line of its own for the next line of code. A rule (or several) and a
+//! In the format's own comment (`#`, `//`, `/* */`, `<!-- -->`, `<# #>`, `;`, `REM`, `::`): behind
+//! code it counts for its line, on a line of its own for the next line of code, with the lines that
+//! continue it and, where it opens a block (`module "x" {`, `packages:`), the block. A rule (or several) and a
 //! reason must stand there; `pkg` narrows it to subjects; `until` is the last day on which it
 //! counts. A rule may also be `pins/` and an ecosystem (`pins/apt`). The first word that is no part
 //! of it ends it, so that bots may append theirs. What is malformed, expired or hides nothing does
@@ -22,6 +23,7 @@ use super::rules;
 use super::strength::{Ecosystem, Strength};
 use jiff::civil::Date;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 /// The word that begins one.
 const WORD: &str = "driftcheck:ignore";
@@ -33,23 +35,38 @@ const RULE: &str = "pins/suppression";
 const MAX_PER_FILE: usize = 10_000;
 
 /// Marks that begin a comment in the formats that are read.
-const MARKS: &[&str] = &["#", "//", "/*", "<!--", "::", ";", "{#", "--"];
+const MARKS: &[&str] = &["<#", "#", "//", "/*", "<!--", "::", ";", "{#", "--"];
 
 /// What an exception counts for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suppression {
     /// Where it stands.
     pub place: Place,
-    /// The line of its file that it counts for; `None` for files that a sidecar names.
-    pub line: Option<usize>,
+    /// The lines of its file that it counts for; `None` for files that a sidecar names.
+    pub lines: Option<RangeInclusive<usize>>,
     /// Rule ids, or `pins/` and an ecosystem.
     pub rules: Vec<String>,
     /// Subjects; none means all.
     pub subjects: Vec<String>,
     /// The last day on which it counts.
     pub until: Option<Date>,
+    /// Why.
+    pub reason: String,
     /// What is wrong with it.
     pub fault: Option<String>,
+}
+
+/// A finding that an exception hides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suppressed {
+    /// What would be shown.
+    pub finding: PinFinding,
+    /// Why it is not.
+    pub reason: String,
+    /// The last day on which it is not.
+    pub until: Option<Date>,
+    /// Whether a comment of its file says so; else the policy does.
+    pub in_source: bool,
 }
 
 /// The comments of a file.
@@ -82,13 +99,17 @@ pub fn scan(file: &SourceFile) -> Vec<Suppression> {
             };
             let alone = code.trim().is_empty();
             let number = index.saturating_add(1);
-            let line = if alone { next_code(&lines, number) } else { number };
+            let first = if alone { next_code(&lines, number) } else { number };
+            // Within a command that goes on it is about the next line of it.
+            let within = lines.iter().take(index).next_back().is_some_and(|line| goes_on(line));
+            let last = if alone && !within { last_of(&lines, first) } else { first };
             found.push(Suppression {
                 place,
-                line: Some(line),
+                lines: Some(first..=last),
                 rules: parsed.rules,
                 subjects: parsed.subjects,
                 until: parsed.until,
+                reason: parsed.reason,
                 fault: parsed.fault,
             });
         }
@@ -122,12 +143,43 @@ fn next_code(lines: &[&str], number: usize) -> usize {
     number.saturating_add(skipped).saturating_add(1)
 }
 
+fn goes_on(line: &str) -> bool {
+    line.trim_end().ends_with(['\\', '`'])
+}
+
+/// The last line of what begins on line `first`: a line goes on behind a backslash or a backtick, a
+/// block as far as lines stand deeper, and to the bracket that closes it.
+fn last_of(lines: &[&str], first: usize) -> usize {
+    let Some(start) = first.checked_sub(1).and_then(|at| lines.get(at)) else { return first };
+    let indent = |line: &str| line.len().saturating_sub(line.trim_start().len());
+    let own = indent(start);
+    let behind = lines.iter().skip(first);
+    if goes_on(start) {
+        let comment = |line: &str| MARKS.iter().any(|mark| line.trim_start().starts_with(mark));
+        let inner = behind.take_while(|line| goes_on(line) || comment(line)).count();
+        return first.saturating_add(inner).saturating_add(1).min(lines.len());
+    }
+    if !start.trim_end().ends_with(['{', '[', '(', ':']) {
+        return first;
+    }
+    let list = start.trim_end().ends_with(':');
+    let deeper = |line: &str| {
+        let text = line.trim();
+        text.is_empty()
+            || indent(line) > own
+            || list && indent(line) == own && text.starts_with("- ")
+            || indent(line) == own && text.starts_with(['}', ']', ')'])
+    };
+    first.saturating_add(behind.take_while(|line| deeper(line)).count())
+}
+
 /// What stands behind the word.
 #[derive(Default)]
 struct Parsed {
     rules: Vec<String>,
     subjects: Vec<String>,
     until: Option<Date>,
+    reason: String,
     fault: Option<String>,
     length: usize,
 }
@@ -180,7 +232,8 @@ fn parse(body: &str) -> Parsed {
     if parsed.fault.is_none() && parsed.rules.is_empty() {
         parsed.fault = Some("it names no rule".to_owned());
     }
-    if parsed.fault.is_none() && reason.is_none_or(|reason| reason.trim().is_empty()) {
+    parsed.reason = reason.unwrap_or_default().trim().to_owned();
+    if parsed.fault.is_none() && parsed.reason.is_empty() {
         parsed.fault = Some("it gives no reason".to_owned());
     }
     parsed
@@ -238,8 +291,10 @@ impl Suppression {
     }
 
     fn covers(&self, finding: &PinFinding) -> bool {
-        let lines = finding.start.line..=finding.end.line;
-        self.line.is_some_and(|line| lines.contains(&line))
+        let meets = |own: &RangeInclusive<usize>| {
+            *own.start() <= finding.end.line && finding.start.line <= *own.end()
+        };
+        self.lines.as_ref().is_some_and(meets)
             && *self.place.file == *finding.file
             && self.names(finding)
     }
@@ -269,11 +324,11 @@ impl PinReport {
         }
         let (mut kept, mut taken) = (Vec::new(), Vec::new());
         for finding in std::mem::take(&mut self.findings) {
-            let mut hidden = false;
+            let mut hidden: Option<(&Suppression, bool)> = None;
             for index in by_file.get(finding.file.as_str()).into_iter().flatten() {
                 let Some(one) = comments.get(*index) else { continue };
                 if one.counts(today) && one.covers(&finding) {
-                    hidden = true;
+                    hidden.get_or_insert((one, true));
                     if let Some(used) = used.get_mut(*index) {
                         *used = true;
                     }
@@ -282,11 +337,17 @@ impl PinReport {
             for ((glob, one), used) in sidecars.iter().zip(&mut used_sidecars) {
                 let matches = || requirements.matches(glob, &finding.file);
                 if one.counts(today) && one.names(&finding) && matches() {
-                    hidden = true;
+                    hidden.get_or_insert((one, false));
                     *used = true;
                 }
             }
-            if hidden { taken.push(finding) } else { kept.push(finding) }
+            match hidden {
+                Some((one, in_source)) => {
+                    let (reason, until) = (one.reason.clone(), one.until);
+                    taken.push(Suppressed { finding, reason, until, in_source });
+                }
+                None => kept.push(finding),
+            }
         }
         self.suppressed = taken;
         let all = comments.iter().zip(used);
@@ -368,6 +429,44 @@ mod tests {
 
     const FULL: &str =
         "driftcheck:ignore pins/os-package until=2027-01-31 reason=\"vendor mirror\"";
+
+    #[test]
+    fn blocks_and_lines_that_go_on() {
+        let apt = "driftcheck:ignore pins/os-package reason=x";
+        check(
+            "Dockerfile",
+            &format!(
+                "FROM scratch\n# {apt}\nRUN apt-get install \\\n  a \\\n  # why\n  b\nRUN apk add c\n"
+            ),
+            "",
+            &["7 pins/os-package c"],
+        );
+        check(
+            "user-data",
+            &format!(
+                "#cloud-config\n# {apt}\npackages:\n- a\n\n- b\nsnap:\n  commands: [snap install c]\n"
+            ),
+            "",
+            &["8 pins/os-package c"],
+        );
+        let module = "driftcheck:ignore pins/module-ref reason=x";
+        let body = "module \"m\" {\n  source = \"github.com/a/b\"\n}\n";
+        for comment in [format!("# {module}"), format!("// {module}"), format!("/* {module} */")] {
+            check(
+                "a.tf",
+                &format!("{comment}\n{body}{body}"),
+                "",
+                &["6 pins/module-ref github.com/a/b"],
+            );
+        }
+        let choco = "driftcheck:ignore pins/choco reason=x";
+        check(
+            "x.ps1",
+            &format!("<# {choco} #>\nchoco install a\nchoco install b\n"),
+            "",
+            &["3 pins/os-package b"],
+        );
+    }
 
     #[test]
     fn lines_and_packages() {

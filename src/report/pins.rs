@@ -1,11 +1,12 @@
 //! What `pins` hands to a reporter, and what its formats share.
 
 use super::format;
-use super::sheet::{Fix, Place, Region, Row, Rule, Sheet};
+use super::sheet::{Excepted, Fix, Place, Region, Row, Rule, Sheet};
 use crate::model::Severity;
 use crate::pins::fix::Fixing;
 use crate::pins::fix::word::Replacement;
 use crate::pins::{LineIndex, PinFinding, PinReport, rules};
+use std::fmt::Write;
 use std::sync::Arc;
 
 /// Reads a build file once more, by its path as the report shows it, to quote a line of it.
@@ -38,14 +39,16 @@ impl Pins<'_> {
 /// The answer in one sentence.
 pub(super) fn headline(report: &PinReport) -> String {
     let files = format::count(report.files_read, "file");
-    let gaps = match report.gaps.len() {
+    let mut gaps = match report.suppressed.len() {
         0 => String::new(),
-        gaps => format!(", {} not read", format::count(gaps, "part")),
+        excepted => format!(", {} excepted", format::count(excepted, "finding")),
     };
-    let gaps = match report.accepted.len() {
-        0 => gaps,
-        accepted => format!("{gaps}, {} accepted before", format::count(accepted, "finding")),
-    };
+    if !report.accepted.is_empty() {
+        let _ = write!(gaps, ", {} accepted before", format::count(report.accepted.len(), "finding"));
+    }
+    if !report.gaps.is_empty() {
+        let _ = write!(gaps, ", {} not read", format::count(report.gaps.len(), "part"));
+    }
     if report.findings.is_empty() {
         let inputs = format::count(report.inputs.len(), "input");
         return format!("pins: nothing to hold more firmly in {files} ({inputs}{gaps})");
@@ -89,6 +92,15 @@ pub(super) fn sheet(pins: &Pins<'_>) -> Sheet {
         headline: headline(report),
         rules: rules_of(report).into_iter().map(rule).collect(),
         rows: report.findings.iter().map(|finding| row(finding, pins)).collect(),
+        excepted: report
+            .suppressed
+            .iter()
+            .map(|one| Excepted {
+                row: row(&one.finding, pins),
+                reason: format::escaped(&one.reason),
+                in_source: one.in_source,
+            })
+            .collect(),
         gaps: report
             .gaps
             .iter()

@@ -41,7 +41,14 @@ fn write(sheet: &Sheet, out: &mut dyn Write) -> io::Result<()> {
             value
         })
         .collect();
-    let results: Vec<Value> = sheet.rows.iter().map(|row| result(row, sheet, base)).collect();
+    let mut results: Vec<Value> = sheet.rows.iter().map(|row| result(row, sheet, base)).collect();
+    results.extend(sheet.excepted.iter().map(|excepted| {
+        let mut value = result(&excepted.row, sheet, base);
+        let kind = if excepted.in_source { "inSource" } else { "external" };
+        let suppression = json!({"kind": kind, "justification": excepted.reason});
+        insert(&mut value, "suppressions", json!([suppression]));
+        value
+    }));
     let notifications: Vec<Value> = sheet
         .gaps
         .iter()

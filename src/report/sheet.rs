@@ -17,6 +17,8 @@ pub(super) struct Sheet {
     pub(super) rules: Vec<Rule>,
     /// Findings, in the report's order.
     pub(super) rows: Vec<Row>,
+    /// Findings that someone excepted: shown by formats that have a place for them.
+    pub(super) excepted: Vec<Excepted>,
     /// What could not be read: place and reason.
     pub(super) gaps: Vec<(String, String)>,
 }
@@ -41,6 +43,15 @@ pub(super) struct Row {
     /// Stable over runs.
     pub(super) fingerprint: String,
     pub(super) fix: Option<Fix>,
+}
+
+/// A finding that is excepted.
+pub(super) struct Excepted {
+    pub(super) row: Row,
+    /// Why.
+    pub(super) reason: String,
+    /// Whether a comment beside it says so; else a policy does.
+    pub(super) in_source: bool,
 }
 
 /// Where a finding is.
@@ -114,6 +125,7 @@ impl Sheet {
             headline: story.headline(),
             rules,
             rows,
+            excepted: Vec::new(),
             gaps: gaps
                 .map(|gap| {
                     let reason = format!("{}: {}", gap.stage, format::escaped(&gap.reason));

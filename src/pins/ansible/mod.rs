@@ -128,5 +128,12 @@ fn read(file: &SourceFile, audit: &mut Audit<'_>) {
     }
 }
 
+/// Reads the file that the audit is at as roles and collections, whatever it is called.
+pub(in crate::pins) fn read_requirements(audit: &mut Audit<'_>) {
+    let fragment = audit.file().fragment();
+    let documents = documents(&fragment, audit);
+    galaxy::requirements(&documents, audit);
+}
+
 #[cfg(test)]
 mod tests;

@@ -34,6 +34,7 @@ impl Template<'_, '_> {
                     input.rule = "pins/upgrade-all";
                 }
             }
+            "ansible" | "ansible-local" => self.ansible(body),
             "file" => self.file(body),
             _ => {}
         }
@@ -99,6 +100,23 @@ impl Template<'_, '_> {
                 if let Some(word) = self.evaluator.word(&attribute.value) {
                     set(&attribute.name, &word.text, word.origin.clone(), &word.range);
                 }
+            }
+        }
+    }
+
+    /// Roles and collections by their file, and the playbooks, which say what they install.
+    fn ansible(&mut self, body: &Body) {
+        let files = |own: &Self, name: &str| -> Vec<String> {
+            let words = body.get(name).map(|expr| own.evaluator.words(expr)).unwrap_or_default();
+            let (repository, file) = (own.evaluator.repository, &own.evaluator.file);
+            words.iter().filter_map(|word| locate(repository, file, &word.text)).collect()
+        };
+        for path in files(self, "galaxy_file") {
+            self.audit.follow(&path, crate::pins::ansible::read_requirements);
+        }
+        for name in ["playbook_file", "playbook_files"] {
+            for path in files(self, name) {
+                crate::pins::carrier::follow(&path, self.audit);
             }
         }
     }
@@ -209,6 +227,24 @@ mod tests {
         }
         let text = "build {\n provisioner \"powershell\" {\n  inline = [\"choco install git -y\"]\n }\n}\n";
         check(text, &[], &["git@:none|git"]);
+    }
+
+    #[test]
+    fn playbooks_and_their_requirements_are_followed() {
+        let roles = ("t/galaxy.yaml", "collections:\n- a.b\n- {name: c.d, version: 1.2.3}\n");
+        let play = ("t/p.yml", "- hosts: all\n  tasks:\n  - apt: {name: curl}\n");
+        check(
+            "build {\n provisioner \"ansible\" {\n  playbook_file = \"./p.yml\"\n  galaxy_file = \
+             \"${path.root}/galaxy.yaml\"\n }\n}\n",
+            &[roles, play],
+            &["a.b@:none|a.b", "c.d@1.2.3:exact|c.d", "curl@:none|curl"],
+        );
+        check(
+            "build {\n provisioner \"shell\" {\n  inline = [\"ansible-galaxy install -r galaxy.yaml\"]\n \
+             }\n}\n",
+            &[roles],
+            &["a.b@:none|a.b", "c.d@1.2.3:exact|c.d"],
+        );
     }
 
     #[test]

@@ -386,6 +386,17 @@ pub(super) fn helm(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>)
 
 /// ansible-galaxy: `name,version`, `namespace.name:version`, git sources.
 pub(super) fn galaxy(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) {
+    let listed = ["-r", "--role-file", "--requirements-file"];
+    for file in invocation.arguments.values(&listed) {
+        if let Some(path) = super::python::repository_path(shell, file.text()) {
+            shell.audit.follow(&path, crate::pins::ansible::read_requirements);
+        } else {
+            let package = Package::new(Ecosystem::Galaxy, file, file.text(), "");
+            let mut package = package.held(Strength::Unknown);
+            package.note = Some("the requirements file is not in the repository".to_owned());
+            shell.package(package);
+        }
+    }
     for word in &invocation.arguments.operands {
         let text = word.text();
         if is_local(text) || text.ends_with(".tar.gz") && !is_url(text) {

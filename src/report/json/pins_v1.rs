@@ -1,11 +1,13 @@
 //! `driftcheck.pins/1`: what could be another version next week, and with `--inventory` everything
 //! that the build files take from outside.
 //!
-//! `ndjson` has a first line of type `report` and then one line for each `finding`, `input` and
-//! `gap`.
+//! `ndjson` has a first line of type `report` and then one line for each `finding`, `suppressed`
+//! finding, `input` and `gap`.
 
 use super::{document, line};
-use crate::pins::{Credit, Origin, PinFinding, PinGap, PinInput, Place, Position, UNKNOWN};
+use crate::pins::{
+    Credit, Origin, PinFinding, PinGap, PinInput, Place, Position, Suppressed, UNKNOWN,
+};
 use crate::report::{Pins, View};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -22,6 +24,8 @@ struct Head {
 #[derive(Serialize)]
 struct Summary {
     findings: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    suppressed: usize,
     inputs: usize,
     gaps: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,11 +34,40 @@ struct Summary {
     files_seen: usize,
 }
 
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// A finding that an exception hides.
+#[derive(Serialize)]
+struct Hidden<'a> {
+    #[serde(flatten)]
+    finding: Finding<'a>,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+    /// `comment` or `policy`.
+    by: &'static str,
+}
+
+impl<'a> From<&'a Suppressed> for Hidden<'a> {
+    fn from(hidden: &'a Suppressed) -> Self {
+        Self {
+            finding: (&hidden.finding).into(),
+            reason: &hidden.reason,
+            until: hidden.until.map(|day| day.to_string()),
+            by: if hidden.in_source { "comment" } else { "policy" },
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Document<'a> {
     #[serde(flatten)]
     head: Head,
     findings: Vec<Finding<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    suppressed: Vec<Hidden<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     inputs: Option<Vec<Input<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -274,6 +307,7 @@ fn head(pins: &Pins<'_>) -> Head {
     let report = pins.report;
     let summary = Summary {
         findings: report.findings.len(),
+        suppressed: report.suppressed.len(),
         inputs: report.inputs.len(),
         gaps: report.gaps.len(),
         accepted: Some(report.accepted.len()).filter(|accepted| *accepted > 0),
@@ -290,6 +324,7 @@ pub(in crate::report) fn write(pins: &Pins<'_>, _: &View, out: &mut dyn Write) -
     let value = Document {
         head: head(pins),
         findings: report.findings.iter().map(Into::into).collect(),
+        suppressed: report.suppressed.iter().map(Into::into).collect(),
         inputs: pins.inventory.then(inputs),
         fixes: fixes(pins),
         gaps: report.gaps.iter().map(Into::into).collect(),
@@ -306,6 +341,8 @@ pub(in crate::report) fn write_lines(
     let report = pins.report;
     line("report", &head(pins), out)?;
     report.findings.iter().try_for_each(|row| line("finding", &Finding::from(row), out))?;
+    let hidden = &report.suppressed;
+    hidden.iter().try_for_each(|row| line("suppressed", &Hidden::from(row), out))?;
     if pins.inventory {
         report.inputs.iter().try_for_each(|row| line("input", &Input::from(row), out))?;
     }
