@@ -8,6 +8,9 @@ use std::ops::Range;
 /// More inputs than this in one file are cut off with a gap: no person wrote them.
 const MAX_INPUTS: usize = 50_000;
 
+/// More parts of one file that cannot be read say nothing new: it is not what it is taken for.
+const MAX_GAPS: usize = 200;
+
 /// Files followed from one file, in a chain.
 const MAX_FOLLOW_DEPTH: usize = 8;
 
@@ -135,10 +138,18 @@ impl<'a> Audit<'a> {
 
     /// Says that a part could not be read; `at` is a raw offset.
     pub fn gap(&mut self, reason: impl Into<String>, at: Option<usize>) {
+        if self.gaps.len() >= MAX_GAPS {
+            return;
+        }
         let line = at.map(|offset| self.file.positions(&(offset..offset)).0.line);
         let gap = PinGap { file: self.file.path.to_string(), line, reason: reason.into() };
-        if self.gaps.len() < MAX_INPUTS && !self.gaps.contains(&gap) {
-            self.gaps.push(gap);
+        if self.gaps.contains(&gap) {
+            return;
+        }
+        self.gaps.push(gap);
+        if self.gaps.len() == MAX_GAPS.saturating_sub(1) {
+            let reason = "too many parts cannot be read: the others are not listed".to_owned();
+            self.gaps.push(PinGap { file: self.file.path.to_string(), line: None, reason });
         }
     }
 

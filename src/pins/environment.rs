@@ -129,6 +129,15 @@ impl Environment {
         Self { constants: self.constants.clone(), ..Self::default() }
     }
 
+    /// The constants that a text refers to as `${NAME}`, on another machine.
+    #[must_use]
+    pub fn named_in(&self, text: &str) -> Self {
+        let names = text.split("${").skip(1).filter_map(|rest| rest.split('}').next());
+        let known = names.filter_map(|name| self.constants.get_key_value(name));
+        let constants = known.map(|(name, value)| (name.clone(), Arc::clone(value))).collect();
+        Self { constants, ..Self::default() }
+    }
+
     /// Puts back the constants of `before`, as when a shell of its own ends; the machine stays.
     pub fn restore_constants(&mut self, before: &Self) {
         self.constants.clone_from(&before.constants);

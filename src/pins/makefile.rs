@@ -6,7 +6,7 @@
 
 use super::audit::Audit;
 use super::carrier::Carrier;
-use super::environment::{Constant, Environment, MAX_VALUE};
+use super::environment::{Constant, Environment};
 use super::input::Origin;
 use super::repository::{SourceFile, extension, file_name};
 use super::shell::{self, Context};
@@ -26,6 +26,9 @@ pub const CARRIER: Carrier = Carrier {
     },
     read,
 };
+
+/// Values within values, per value: a variable that doubles another one, line by line, explodes.
+const MAX_SPLICED: usize = 8 * 1024;
 
 /// Where a variable is expanded.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,7 +74,7 @@ fn read(file: &SourceFile, audit: &mut Audit<'_>) {
 fn run(recipe: FragmentBuilder, environment: &Environment, audit: &mut Audit<'_>) {
     let recipe = recipe.finish();
     if !recipe.text().trim().is_empty() {
-        let mut own = environment.constants_only();
+        let mut own = environment.named_in(recipe.text());
         shell::audit(&recipe, &mut own, audit, Context::default());
     }
 }
@@ -180,8 +183,10 @@ fn expand(
         let known = environment.get(name);
         match known.filter(|known| known.texts().all(|text| !text.contains(UNKNOWN))) {
             Some(_) if place == In::Recipe => builder.replaced(&format!("${{{name}}}"), raw),
-            Some(known) if builder.text().len() < MAX_VALUE => {
-                known.texts().for_each(|text| builder.replaced(text, raw.clone()));
+            Some(known) if builder.text().len() < MAX_SPLICED => {
+                for text in known.texts().filter(|text| text.len() <= MAX_SPLICED) {
+                    builder.replaced(text, raw.clone());
+                }
             }
             _ => builder.unknown(raw),
         }

@@ -94,7 +94,7 @@ pub(super) fn run(
     state.unparsed = left;
     let Some(tree) = parse::parse(fragment.text()) else {
         let at = fragment.raw_whole().start;
-        audit.gap("a script takes too long to parse", Some(at));
+        audit.gap("a script nests too deep or takes too long to parse", Some(at));
         return;
     };
     state.nesting = state.nesting.saturating_add(1);

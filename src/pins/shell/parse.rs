@@ -20,8 +20,27 @@ fn new_parser() -> Option<Parser> {
     Some(parser)
 }
 
-/// The tree of a text; `None` where it took too long.
+/// Brackets that are open at once. Each is a level of the tree, and no person comes near.
+const MAX_OPEN: usize = 20_000;
+
+/// Whether a text opens more brackets than a tree should have levels, whatever is quoted.
+fn is_too_deep(text: &str) -> bool {
+    let mut open = 0_usize;
+    text.bytes().any(|byte| {
+        match byte {
+            b'(' | b'{' | b'[' => open = open.saturating_add(1),
+            b')' | b'}' | b']' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open > MAX_OPEN
+    })
+}
+
+/// The tree of a text; `None` where it took too long, or nests too deep.
 pub(super) fn parse(text: &str) -> Option<Tree> {
+    if is_too_deep(text) {
+        return None;
+    }
     let started = Instant::now();
     PARSER.with_borrow_mut(|parser| {
         let parser = parser.as_mut()?;

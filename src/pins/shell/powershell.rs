@@ -61,7 +61,7 @@ impl Interpreter<'_, '_> {
 
     /// A PowerShell text.
     pub(super) fn powershell_script(&mut self, script: &Fragment) {
-        for statement in statements(script) {
+        statements(script, &mut |statement| {
             let executed = statement.iter().any(|words| {
                 words.first().is_some_and(|w| {
                     ["iex", "invoke-expression"].contains(&w.text().to_ascii_lowercase().as_str())
@@ -70,7 +70,7 @@ impl Interpreter<'_, '_> {
             for words in statement {
                 self.powershell_command(words, executed);
             }
-        }
+        });
     }
 
     fn powershell_command(&mut self, mut words: Vec<Word>, executed: bool) {
@@ -159,11 +159,14 @@ impl Interpreter<'_, '_> {
     }
 }
 
-/// Pipelines of commands of words.
-fn statements(script: &Fragment) -> Vec<Vec<Vec<Word>>> {
+/// Words of one pipeline; nobody writes longer ones, and each needs much more memory than its text.
+const MAX_WORDS: usize = 20_000;
+
+/// Hands out the pipelines, one by one: commands of words.
+fn statements(script: &Fragment, visit: &mut dyn FnMut(Vec<Vec<Word>>)) {
     let text = script.text();
-    let mut all = Vec::new();
     let mut pipeline = Vec::new();
+    let mut count = 0_usize;
     let mut command: Vec<Word> = Vec::new();
     let mut builder = FragmentBuilder::default();
     let mut quote = None;
@@ -217,9 +220,13 @@ fn statements(script: &Fragment) -> Vec<Vec<Vec<Word>>> {
                     '|' => pipeline.push(std::mem::take(&mut command)),
                     ';' | '\n' | '{' | '}' | '&' => {
                         pipeline.push(std::mem::take(&mut command));
-                        all.push(std::mem::take(&mut pipeline));
+                        visit(std::mem::take(&mut pipeline));
+                        count = 0;
                     }
-                    _ => {}
+                    _ => count = count.saturating_add(1),
+                }
+                if count > MAX_WORDS {
+                    command.clear();
                 }
             }
             (None, _) => builder.append_range(script, at..end),
@@ -227,8 +234,7 @@ fn statements(script: &Fragment) -> Vec<Vec<Vec<Word>>> {
     }
     flush(&mut builder, &mut command, &mut quoted);
     pipeline.push(command);
-    all.push(pipeline);
-    all
+    visit(pipeline);
 }
 
 /// The length of `$env:NAME` or `${env:NAME}`, of any case, that stands there; else nothing.

@@ -1,0 +1,12 @@
+//! Playbooks of Ansible, and Jinja with them.
+
+#![no_main]
+
+#[path = "pins_common.rs"]
+mod common;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    common::audit("site/playbook.yml", bytes, &[]);
+});

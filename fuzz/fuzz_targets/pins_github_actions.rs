@@ -1,0 +1,12 @@
+//! Workflows of GitHub Actions, and YAML with it.
+
+#![no_main]
+
+#[path = "pins_common.rs"]
+mod common;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    common::audit(".github/workflows/x.yml", bytes, &[]);
+});

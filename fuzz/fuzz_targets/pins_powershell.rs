@@ -1,0 +1,12 @@
+//! PowerShell scripts.
+
+#![no_main]
+
+#[path = "pins_common.rs"]
+mod common;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    common::audit("x.ps1", bytes, &[]);
+});

@@ -1,0 +1,12 @@
+//! The shell engine: a script.
+
+#![no_main]
+
+#[path = "pins_common.rs"]
+mod common;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    common::audit("x.sh", bytes, &[]);
+});
