@@ -44,7 +44,8 @@ pub(super) fn headline(report: &PinReport) -> String {
         excepted => format!(", {} excepted", format::count(excepted, "finding")),
     };
     if !report.accepted.is_empty() {
-        let _ = write!(gaps, ", {} accepted before", format::count(report.accepted.len(), "finding"));
+        let _ =
+            write!(gaps, ", {} accepted before", format::count(report.accepted.len(), "finding"));
     }
     if !report.gaps.is_empty() {
         let _ = write!(gaps, ", {} not read", format::count(report.gaps.len(), "part"));
