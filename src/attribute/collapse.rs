@@ -34,6 +34,7 @@ pub fn collapse(changes: Vec<Change>, before: &Side<'_>, after: &Side<'_>) -> Co
     whole::copies(&mut judged);
     whole::directories(&mut judged);
     whole::facts(&mut judged, before, after);
+    whole::carried(&mut judged, before, after);
     whole::tell_packages(&mut judged, &work.packages);
     Collapsed { changes: judged, gaps: work.gaps() }
 }

@@ -86,16 +86,51 @@ fn is_plain(change: &Change, kind: FileKind, bits: u16) -> bool {
         && matches!(side("uid"), Some(AttributeValue::Number(0)) | None)
 }
 
-/// Facts whose file is explained are explained with it.
-pub(super) fn facts(judged: &mut [JudgedChange], before: &Side<'_>, after: &Side<'_>) {
-    let mut explained: BTreeMap<TreePath, PackageKey> = BTreeMap::new();
-    for one in judged.iter() {
+/// Packages of languages, which others may ship: what a program was built from comes and goes with
+/// the program's package, and so do the libraries of a Java archive or a distribution of Python.
+const CARRIED: [&str; 10] =
+    ["cargo", "composer", "cpan", "cran", "gem", "golang", "maven", "npm", "nuget", "pypi"];
+
+/// Packages that were found in files of another package are explained with these.
+pub(super) fn carried(judged: &mut [JudgedChange], before: &Side<'_>, after: &Side<'_>) {
+    let explained = explained_paths(judged);
+    if explained.is_empty() {
+        return;
+    }
+    let mut evidence: HashMap<&PackageKey, BTreeSet<&TreePath>> = HashMap::new();
+    for package in before.manifest.records.packages.iter().chain(&after.manifest.records.packages) {
+        if CARRIED.contains(&package.key.manager.as_str()) {
+            evidence.entry(&package.key).or_default().insert(&package.evidence);
+        }
+    }
+    for one in judged.iter_mut().filter(|one| one.disposition == Disposition::Drift) {
+        let Subject::Package(key) = &one.change.subject else { continue };
+        let Some(paths) = evidence.get(key) else { continue };
+        let owners = paths.iter().map(|path| explained.get(*path).filter(|owner| *owner != key));
+        let Some(owners) = owners.collect::<Option<Vec<&PackageKey>>>() else { continue };
+        if let Some(owner) = owners.first() {
+            one.disposition = Disposition::Explained;
+            one.package = Some((*owner).clone());
+        }
+    }
+}
+
+/// The owners of paths that are explained.
+fn explained_paths(judged: &[JudgedChange]) -> BTreeMap<TreePath, PackageKey> {
+    let mut explained = BTreeMap::new();
+    for one in judged {
         if let (Subject::Path(path), Disposition::Explained, Some(key)) =
             (&one.change.subject, one.disposition, &one.package)
         {
             explained.insert(path.clone(), key.clone());
         }
     }
+    explained
+}
+
+/// Facts whose file is explained are explained with it.
+pub(super) fn facts(judged: &mut [JudgedChange], before: &Side<'_>, after: &Side<'_>) {
+    let explained = explained_paths(judged);
     let mut evidence: HashMap<(&str, &str), BTreeSet<&TreePath>> = HashMap::new();
     for fact in before.manifest.records.facts.iter().chain(&after.manifest.records.facts) {
         if let Some(path) = &fact.evidence {

@@ -1,7 +1,7 @@
 //! Language packages against who installed them, on this host: importlib.metadata, npm, RubyGems,
-//! R and Go.
+//! R, Go, and Python's reader of archives.
 
-use driftcheck::collect::packages::{executables, gem, npm, python, r};
+use driftcheck::collect::packages::{executables, gem, java, npm, python, r};
 use driftcheck::collect::{Collector, View};
 use driftcheck::filesystem::directory::DirectoryFilesystem;
 use driftcheck::model::{Package, PackageKey, Records, TreePath};
@@ -187,4 +187,34 @@ fn build_information_is_what_go_reads() {
         assert_eq!(seen, expected, "{}", program.display());
         assert!(records.gaps.is_empty());
     }
+}
+
+/// Every project that a jar of the system names, by another reader of archives.
+const PROJECTS: &str = "
+import glob, os, sys, zipfile
+for path in glob.glob('/usr/share/java/**/*.jar', recursive=True):
+    if os.path.islink(path):
+        continue
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.startswith('META-INF/maven/') and name.endswith('/pom.properties'):
+                lines = archive.read(name).decode('utf-8', 'replace').splitlines()
+                of = dict(line.split('=', 1) for line in lines if '=' in line and line[0] != '#')
+                print(of['groupId'].strip() + ':' + of['artifactId'].strip(), of['version'].strip())
+";
+
+#[test]
+fn jars_of_this_host_are_read() {
+    let top = PathBuf::from("/usr/share/java");
+    if !top.exists() {
+        println!("skipped: no {}", top.display());
+        return;
+    }
+    let Some(listed) = output("python3", &["-c", PROJECTS]) else { return };
+    let records = collected(&java::COLLECTOR, &[top]);
+    let seen = names_and_versions(&records);
+    let expected: BTreeSet<String> = listed.lines().map(str::to_owned).collect();
+    let missing: Vec<&String> = expected.difference(&seen).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(records.gaps.is_empty(), "{:?}", records.gaps);
 }

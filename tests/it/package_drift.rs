@@ -7,6 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+/// What the package ships of another manager comes and goes with it.
+const GEM: &str = "usr/share/rubygems-integration/all/specifications/web-gem.gemspec";
+
 /// The package at a version: its files differ in bytes, one comes and one goes.
 fn package(version: &str) -> debian::Package {
     let own = format!("usr/share/web/only-in-{version}");
@@ -16,6 +19,7 @@ fn package(version: &str) -> debian::Package {
         .file("usr/share/web/index.html", &named("page"), 0o644)
         .file("usr/share/web/style.css", &named("style"), 0o644)
         .file("usr/share/web/same", "same\n", 0o644)
+        .file(GEM, &format!("# stub: web-gem {version} ruby lib\n"), 0o644)
         .file("usr/lib/web/module.so", &named("module"), 0o644)
         .file("usr/lib/systemd/system/web.service", &named("[Service]\n#"), 0o644)
         .file("etc/web/web.conf", &named("# settings"), 0o644)
@@ -51,6 +55,10 @@ fn an_upgrade_with_three_residues() {
         drift.collect()
     };
     assert_eq!(drift("package", "name"), ["web"]);
+    let changes = report["changes"].as_array().unwrap();
+    let gem = changes.iter().find(|one| one["subject"]["name"] == "web-gem").unwrap();
+    assert_eq!(gem["disposition"], "explained");
+    assert_eq!(gem["package"]["name"], "web");
     assert_eq!(
         drift("path", "path"),
         ["/usr/sbin/web", "/usr/share/web/index.html", "/usr/share/web/style.css"]

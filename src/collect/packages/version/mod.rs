@@ -3,6 +3,9 @@
 
 pub mod apk;
 pub mod deb;
+pub mod dotted;
+pub mod gem;
+pub mod maven;
 pub mod pacman;
 pub mod pep440;
 pub mod rpm;
@@ -20,9 +23,12 @@ pub fn order(manager: &str, a: &str, b: &str) -> Option<Ordering> {
         "apk" => Some(apk::compare(a, b)),
         "pacman" => Some(pacman::compare(a, b)),
         "pypi" => pep440::compare(a, b),
-        "npm" | "cargo" | "golang" | "gem" | "composer" | "nuget" | "maven" => {
-            semver::compare(a, b)
-        }
+        "npm" | "cargo" | "golang" | "composer" | "nuget" => semver::compare(a, b),
+        "gem" => gem::compare(a, b),
+        "maven" => maven::compare(a, b),
+        "cran" => dotted::compare_r(a, b),
+        "cpan" => dotted::compare_perl(a, b),
+        "conda" => dotted::compare_conda(a, b),
         // Revisions that count up.
         "snap" => {
             let revision = |text: &str| text.parse::<u64>().ok();
@@ -47,6 +53,12 @@ mod tests {
         check("pacman", "1.0rc", "1.0", Some(Ordering::Less));
         check("pypi", "1.0.dev1", "1.0a1", Some(Ordering::Less));
         check("npm", "1.0.0-rc.1", "1.0.0", Some(Ordering::Less));
+        check("gem", "1.0.rc1", "1.0", Some(Ordering::Less));
+        check("maven", "1.0.Final", "1.0.1.Final", Some(Ordering::Less));
+        check("cran", "1.0-9", "1.0-10", Some(Ordering::Less));
+        check("cpan", "1.1", "1.02", Some(Ordering::Greater));
+        check("conda", "1.0-0", "1.0-1", Some(Ordering::Less));
+        check("golang", "v1.2.0", "v1.10.0", Some(Ordering::Less));
         check("snap", "9", "10", Some(Ordering::Less));
         check("flatpak", "a", "b", None);
     }
