@@ -2,16 +2,19 @@
 //! once per content.
 
 use super::bytes::each_block;
+use super::streams::{Job, each_md5};
 use super::{Keep, Options};
 use crate::filesystem::Filesystem;
 use crate::filesystem::resolve::{LastLink, resolve};
 use crate::model::{
-    AlternateDigests, Content, ContentDigest, DirectoryContent, Entry, ExactId, Fault,
-    ShippedDigest, ShippedId, ShippedSource, TreePath, TreeSource,
+    AlternateDigests, Content, ContentDigest, ContentId, DirectoryContent, Entry, ExactId,
+    Expectation, Fault, PackageKey, ShippedDigest, ShippedId, ShippedSource, TreePath, TreeSource,
 };
 use rayon::prelude::*;
 use sha2::Digest;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Which files get the digests that package databases record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,29 +33,50 @@ struct Asked {
     wanted: Vec<ShippedDigest>,
 }
 
+/// What an earlier scan with [`Verify::All`] has seen to: below equal ids of both there is nothing
+/// left to compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Verified {
+    pub(super) root: ExactId,
+    pub(super) shipped: ShippedId,
+}
+
+/// What [`remember`] did.
+#[derive(Default)]
+pub(super) struct Remembered {
+    /// All that packages claim of the tree is known now.
+    pub(super) verified: Option<Verified>,
+    /// Something was taken to be known because the previous scan had seen to it.
+    pub(super) relied_on_previous: bool,
+}
+
 /// Computes and keeps the digests that will be asked for and are not known. A file that cannot be
 /// read again stays unverified, which is what compare will say of it.
 pub(super) fn remember(
     filesystem: &dyn Filesystem,
     root: &Entry,
     shipped: Option<&ShippedId>,
+    verified: Option<Verified>,
     options: &Options<'_>,
     keep: &Keep<'_>,
-) {
-    let reference = match (options.verify, options.reference) {
-        (Verify::All, _) => None,
-        (Verify::Changed, Some(header)) => Some(directory_of(&header.root)),
-        (Verify::Changed, None) => return,
+) -> Remembered {
+    let past = match (options.verify, options.reference) {
+        (Verify::All, _) => verified.map(|known| (known.root, Some(known.shipped))),
+        (Verify::Changed, Some(header)) => directory_of(&header.root).map(|root| (root, None)),
+        (Verify::Changed, None) => return Remembered::default(),
     };
-    let (Some(shipped), Some(current)) = (shipped, directory_of(root)) else { return };
-    let mut asked = BTreeMap::new();
+    let (Some(shipped), Some(current)) = (shipped, directory_of(root)) else {
+        return Remembered::default();
+    };
+    let mut asked = Asking { source: keep.source, by_content: HashMap::new(), all: Vec::new() };
     // A directory that cannot be fetched leaves its files unverified.
-    let _ = ask(keep.source, current, reference.flatten(), *shipped, &mut asked);
-    asked.into_values().collect::<Vec<_>>().par_iter().for_each(|asked| {
-        if let Ok(digests) = compute(filesystem, asked) {
-            (keep.alternates)(asked.content, digests);
-        }
-    });
+    let is_whole = asked.walk(current, *shipped, past).is_ok();
+    let count = compute_all(filesystem, &asked.all, keep);
+    let is_whole = is_whole && count == asked.all.len() && options.verify == Verify::All;
+    Remembered {
+        verified: is_whole.then_some(Verified { root: current, shipped: *shipped }),
+        relied_on_previous: options.verify == Verify::All && past.is_some(),
+    }
 }
 
 fn directory_of(entry: &Entry) -> Option<ExactId> {
@@ -62,57 +86,145 @@ fn directory_of(entry: &Entry) -> Option<ExactId> {
     }
 }
 
-/// Walks the tree of what is and the tree of what was shipped together, past what equals the
-/// reference.
-fn ask(
-    source: &dyn TreeSource,
-    current: ExactId,
-    reference: Option<ExactId>,
-    shipped: ShippedId,
-    asked: &mut BTreeMap<ContentDigest, Asked>,
-) -> Result<(), Fault> {
-    let mut pending = vec![(TreePath::root(), current, reference, shipped)];
-    while let Some((path, current, reference, shipped)) = pending.pop() {
-        let tree = source.tree(&current)?;
-        let old = reference.map(|id| source.tree(&id)).transpose()?;
-        let shipped = source.shipped(&shipped)?;
-        for claimed in &shipped.entries {
-            let Some(entry) = tree.get(claimed.name.as_bytes()) else { continue };
-            let before = old.as_ref().and_then(|old| old.get(claimed.name.as_bytes()));
-            let here = path.join(&claimed.name);
-            match (&entry.content, before.map(|before| &before.content)) {
-                (
-                    Content::Directory(DirectoryContent::Read { content, .. }),
-                    Some(Content::Directory(DirectoryContent::Read { content: old, .. })),
-                ) if content == old => {}
-                (Content::Directory(DirectoryContent::Read { exact, .. }), _) => {
-                    if let Some(below) = claimed.below {
-                        pending.push((here, *exact, before.and_then(directory_of), below));
+/// Collects what is to be computed, each content once, neighbours beside each other.
+struct Asking<'a> {
+    source: &'a dyn TreeSource,
+    by_content: HashMap<ContentDigest, usize>,
+    all: Vec<Asked>,
+}
+
+/// What lay at a directory before: its tree, and what was shipped into it where that matters too.
+type Past = (ExactId, Option<ShippedId>);
+
+impl Asking<'_> {
+    /// Walks the tree of what is and the tree of what was shipped together, past what is as it was.
+    fn walk(&mut self, root: ExactId, shipped: ShippedId, past: Option<Past>) -> Result<(), Fault> {
+        if past == Some((root, Some(shipped))) {
+            return Ok(());
+        }
+        let mut pending = vec![(TreePath::root(), root, shipped, past)];
+        while let Some((path, current, shipped, past)) = pending.pop() {
+            let tree = self.source.tree(&current)?;
+            let shipped = self.source.shipped(&shipped)?;
+            let old = past.map(|(tree, _)| self.source.tree(&tree)).transpose()?;
+            let old_shipped = past.and_then(|(_, shipped)| shipped);
+            let old_shipped = old_shipped.map(|id| self.source.shipped(&id)).transpose()?;
+            for claimed in &shipped.entries {
+                let name = claimed.name.as_bytes();
+                let Some(entry) = tree.get(name) else { continue };
+                let before = old.as_ref().and_then(|old| old.get(name));
+                let claimed_before = old_shipped.as_ref().map(|old| old.get(name));
+                match &entry.content {
+                    Content::Directory(DirectoryContent::Read { content, exact }) => {
+                        let Some(below) = claimed.below else { continue };
+                        let old_below = claimed_before.map(|old| old.and_then(|old| old.below));
+                        if old_below.is_none_or(|old| old == Some(below))
+                            && is_content(before, content)
+                        {
+                            continue;
+                        }
+                        // Without what was shipped the past of a directory tells nothing.
+                        let past = before.and_then(directory_of).and_then(|id| match old_below {
+                            None => Some((id, None)),
+                            Some(old) => old.map(|old| (id, Some(old))),
+                        });
+                        pending.push((path.join(&claimed.name), *exact, below, past));
                     }
-                }
-                (Content::File { size, digest: Some(digest) }, before)
-                    if before != Some(&entry.content) =>
-                {
-                    let wanted: Vec<ShippedDigest> = claimed
-                        .claims
-                        .iter()
-                        .filter(|(_, expectation)| expectation.source != ShippedSource::Ghost)
-                        .filter_map(|(_, expectation)| expectation.digest)
-                        .collect();
-                    let known = source.alternate_digests(digest)?;
-                    if wanted.iter().any(|wanted| known.matches(wanted).is_none()) {
-                        let asking = Asked { path: here, size: *size, content: *digest, wanted };
-                        asked
-                            .entry(*digest)
-                            .and_modify(|known| known.wanted.extend(&asking.wanted))
-                            .or_insert(asking);
+                    Content::File { size, digest: Some(digest) } => {
+                        let same_claims = claimed_before
+                            .is_none_or(|old| old.is_some_and(|old| old.claims == claimed.claims));
+                        if same_claims && before.is_some_and(|old| old.content == entry.content) {
+                            continue;
+                        }
+                        self.file(path.join(&claimed.name), *size, *digest, &claimed.claims)?;
                     }
+                    _ => {}
                 }
-                _ => {}
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn file(
+        &mut self,
+        path: TreePath,
+        size: u64,
+        content: ContentDigest,
+        claims: &[(PackageKey, Expectation)],
+    ) -> Result<(), Fault> {
+        let digests = claims
+            .iter()
+            .filter(|(_, expectation)| expectation.source != ShippedSource::Ghost)
+            .filter_map(|(_, expectation)| expectation.digest);
+        let wanted: Vec<ShippedDigest> = digests.collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let known = self.source.alternate_digests(&content)?;
+        if wanted.iter().all(|wanted| known.matches(wanted).is_some()) {
+            return Ok(());
+        }
+        let index = self.by_content.get(&content).copied();
+        match index.and_then(|index| self.all.get_mut(index)) {
+            Some(asked) => asked.wanted.extend(wanted),
+            None => {
+                self.by_content.insert(content, self.all.len());
+                self.all.push(Asked { path, size, content, wanted });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_content(entry: Option<&Entry>, id: &ContentId) -> bool {
+    matches!(
+        entry.map(|entry| &entry.content),
+        Some(Content::Directory(DirectoryContent::Read { content, .. })) if content == id
+    )
+}
+
+/// A share of the work that one thread takes at a time: enough to be worth it, little enough to be
+/// shared out.
+const SHARE: usize = 64;
+
+/// Computes and keeps; returns how many files it could do.
+fn compute_all(filesystem: &dyn Filesystem, asked: &[Asked], keep: &Keep<'_>) -> usize {
+    let count = AtomicUsize::new(0);
+    let found = |content: &ContentDigest, digests| {
+        (keep.alternates)(*content, digests);
+        count.fetch_add(1, Ordering::Relaxed);
+    };
+    // Nearly all ask for MD5 alone.
+    let is_md5 = |asked: &&Asked| asked.wanted.iter().all(|d| matches!(d, ShippedDigest::Md5(_)));
+    let (plain, others): (Vec<&Asked>, Vec<&Asked>) = asked.iter().partition(is_md5);
+    others.par_iter().for_each(|asked| {
+        if let Ok(digests) = compute(filesystem, asked) {
+            found(&asked.content, digests);
+        }
+    });
+    let mut shares: Vec<&[&Asked]> = plain.chunks(SHARE).collect();
+    // The heaviest are taken first, so that none is left for the end.
+    shares.sort_by_key(|share| share.iter().map(|asked| asked.size).sum::<u64>());
+    let threads = rayon::current_num_threads().min(shares.len());
+    let shares = Mutex::new(shares);
+    let share = || shares.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    (0..threads).into_par_iter().for_each(|_| {
+        let mut own = [].iter();
+        let mut next = || {
+            let asked: &&Asked = match own.next() {
+                Some(asked) => asked,
+                None => {
+                    own = share()?.iter();
+                    own.next()?
+                }
+            };
+            Some(Job { path: &asked.path, size: asked.size, content: &asked.content })
+        };
+        each_md5(filesystem, &mut next, &mut |content, digest| {
+            found(content, AlternateDigests { md5: Some(digest), ..AlternateDigests::default() });
+        });
+    });
+    count.into_inner()
 }
 
 /// Reads a file again, with the digests that were asked for and BLAKE3, which says that the bytes

@@ -1,5 +1,6 @@
 //! Runs the collectors, but for those whose records of the previous scan still hold.
 
+use super::alternates::Verified;
 use super::memo::{Memo, Memos, Recorder};
 use super::walk::Walked;
 use super::{Keep, Options, shipped};
@@ -12,6 +13,8 @@ use rayon::prelude::*;
 pub(super) struct Collected {
     pub(super) records: Records,
     pub(super) shipped: Option<ShippedId>,
+    /// What the previous scan verified.
+    pub(super) verified: Option<Verified>,
     /// For the next scan.
     pub(super) memos: Memos,
 }
@@ -88,7 +91,7 @@ pub(super) fn collect(
         shipped::build(claims, keep)
     };
     memos.shipped = shipped;
-    Collected { records, shipped, memos }
+    Collected { records, shipped, verified: old.verified, memos }
 }
 
 fn run(

@@ -7,19 +7,20 @@
 //! can be forgotten; raising its version voids its memo.
 
 use super::Keep;
+use super::alternates::Verified;
 use crate::collect::Collector;
 use crate::filesystem::{Carries, DirectoryEntry, Filesystem, Listing, Metadata, Node};
 use crate::model::encoding::{Canonical, Reader, Writer};
 use crate::model::{
-    Content, DirectoryContent, Entry, Fault, Name, Records, ShippedId, Tree, TreePath, TreeSource,
-    Xattr,
+    Content, DirectoryContent, Entry, ExactId, Fault, Name, Records, ShippedId, Tree, TreePath,
+    TreeSource, Xattr,
 };
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Tells memos from other encoded values.
-const TAG: u8 = b'M';
+const TAG: u8 = b'N';
 
 /// What a collector asked of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -155,6 +156,8 @@ pub(super) struct Memo {
 pub(super) struct Memos {
     pub(super) memos: Vec<Memo>,
     pub(super) shipped: Option<ShippedId>,
+    /// What was verified as a whole.
+    pub(super) verified: Option<Verified>,
 }
 
 impl Memo {
@@ -278,6 +281,10 @@ impl Memos {
     pub(super) fn pack(&self) -> Vec<u8> {
         let mut out = Writer::with_tag(TAG);
         out.option(self.shipped.as_ref(), |out, id| out.fixed(id.as_bytes()));
+        out.option(self.verified.as_ref(), |out, verified| {
+            out.fixed(verified.root.as_bytes());
+            out.fixed(verified.shipped.as_bytes());
+        });
         out.list(&self.memos, |out, memo| {
             out.bytes(memo.name.as_bytes());
             out.number(memo.version);
@@ -314,6 +321,9 @@ impl Memos {
 fn decode(bytes: &[u8]) -> Result<Memos, Fault> {
     let mut reader = Reader::with_tag(bytes, TAG)?;
     let shipped = reader.option(|reader| Ok(ShippedId(reader.array()?)))?;
+    let verified = reader.option(|reader| {
+        Ok(Verified { root: ExactId(reader.array()?), shipped: ShippedId(reader.array()?) })
+    })?;
     let memos = reader.list(|reader| {
         Ok(Memo {
             name: reader.text()?,
@@ -339,5 +349,5 @@ fn decode(bytes: &[u8]) -> Result<Memos, Fault> {
         })
     })?;
     reader.end()?;
-    Ok(Memos { memos, shipped })
+    Ok(Memos { memos, shipped, verified })
 }

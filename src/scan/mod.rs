@@ -9,8 +9,10 @@ mod alternates;
 mod bytes;
 mod collect;
 mod finish;
+mod lanes;
 mod memo;
 mod shipped;
+mod streams;
 mod trust;
 mod walk;
 
@@ -156,12 +158,21 @@ fn scan_in_pool(filesystem: &dyn Filesystem, mut options: Options<'_>, keep: &Ke
         walked = walk::walk(filesystem, &options, &wanted, keep);
         records.facts.extend(contradiction.fact);
     }
-    let collected = collect::collect(filesystem, &walked, &options, keep);
+    let mut collected = collect::collect(filesystem, &walked, &options, keep);
     records.extend(collected.records);
     records.gaps.append(&mut walked.gaps);
     records.omissions.append(&mut walked.omissions);
     let shipped = collected.shipped;
-    alternates::remember(filesystem, &walked.root, shipped.as_ref(), &options, keep);
+    let remembered = alternates::remember(
+        filesystem,
+        &walked.root,
+        shipped.as_ref(),
+        collected.verified,
+        &options,
+        keep,
+    );
+    collected.memos.verified = remembered.verified;
+    walked.relied_on_previous |= remembered.relied_on_previous;
     finish::assemble(filesystem, options, walked, records, shipped, &collected.memos)
 }
 
