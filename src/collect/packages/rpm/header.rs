@@ -40,6 +40,7 @@ pub mod tag {
     pub const FILE_GROUP_NAME: u32 = 1040;
     pub const SOURCE_RPM: u32 = 1044;
     pub const FILE_VERIFY_FLAGS: u32 = 1045;
+    pub const PROVIDE_NAME: u32 = 1047;
     pub const REQUIRE_FLAGS: u32 = 1048;
     pub const REQUIRE_NAME: u32 = 1049;
     pub const REQUIRE_VERSION: u32 = 1050;

@@ -7,11 +7,13 @@
 mod bdb;
 mod header;
 mod ndb;
+mod needs;
 mod package;
 
 pub use self::header::Header;
 pub use self::package::{FileRecord, files, package};
 
+use self::needs::Needs;
 use super::place::Places;
 use super::version;
 use crate::collect::os_release::{self, OsRelease};
@@ -26,7 +28,7 @@ use std::sync::Arc;
 /// Reads the rpm database.
 pub static COLLECTOR: Collector = Collector {
     name: "rpm",
-    version: 2,
+    version: 3,
     summary: "RPM packages and what they expect of their files, from SQLite, NDB and Berkeley DB",
     wanted: &[],
     collect,
@@ -152,7 +154,9 @@ fn read(
     found: &mut Vec<Found>,
     records: &mut Records,
 ) {
-    let mut intake = Intake { system, path, found, claims: 0, gaps: Vec::new() };
+    let first = found.len();
+    let mut intake =
+        Intake { system, path, found, needs: Needs::default(), claims: 0, gaps: Vec::new() };
     let mut each = |blob: &[u8]| {
         if let Err(fault) = intake.add(blob) {
             intake.gaps.push(fault.chain());
@@ -170,7 +174,8 @@ fn read(
             Err(fault) => Err(fault),
         },
     };
-    let mut gaps = intake.gaps;
+    let Intake { mut gaps, needs, found, .. } = intake;
+    resolve_needs(needs, found.get_mut(first..).unwrap_or_default());
     match result {
         Ok(faults) => gaps.extend(faults.iter().map(Fault::chain)),
         Err(fault) => gaps.push(fault.chain()),
@@ -180,11 +185,26 @@ fn read(
     }
 }
 
+/// Says of each package which others it needs.
+fn resolve_needs(needs: Needs, found: &mut [Found]) {
+    let names: Vec<&str> = found.iter().map(|(package, _)| package.key.name.as_str()).collect();
+    let files = found.iter().enumerate().flat_map(|(index, (_, files))| {
+        files.iter().map(move |(path, _)| (index, path.as_slice()))
+    });
+    let resolved = needs.resolve(&names, files);
+    for ((package, _), needed) in found.iter_mut().zip(resolved) {
+        if !needed.is_empty() {
+            package.details.insert("needs".to_owned(), needed);
+        }
+    }
+}
+
 /// Takes in the headers of one database.
 struct Intake<'a> {
     system: &'a OsRelease,
     path: &'a TreePath,
     found: &'a mut Vec<Found>,
+    needs: Needs,
     claims: usize,
     gaps: Vec<String>,
 }
@@ -207,6 +227,7 @@ impl Intake<'_> {
             let expectation = file.expectation()?;
             Some((file.path, expectation))
         };
+        self.needs.add(&header);
         self.found.push((package, files.into_iter().filter_map(expected).collect()));
         Ok(())
     }
