@@ -7,7 +7,7 @@
 
 use super::deb822::Damage;
 use super::place::Places;
-use super::purl::{Parts, purl};
+use super::purl::system_purl;
 use super::{tell, text};
 
 use crate::collect::os_release::{self, OsRelease};
@@ -245,21 +245,7 @@ fn package(
     if world.is_some_and(|world| !is_asked_for(world, name.as_bytes())) {
         details.insert("automatic".to_owned(), "yes".to_owned());
     }
-    let purl = purl(
-        "apk",
-        Parts {
-            namespace: Some(match system.id() {
-                "linux" => "alpine",
-                id => id,
-            }),
-            name: &name,
-            version: Some(&version),
-            qualifiers: &[
-                ("arch", architecture.as_deref()),
-                ("distro", system.distro().as_deref()),
-            ],
-        },
-    );
+    let purl = system_purl("apk", (system, "alpine"), &name, &version, architecture.as_deref());
     Ok(Package {
         key: PackageKey { manager: "apk".to_owned(), name, architecture, instance: None },
         version,

@@ -1,6 +1,7 @@
 //! Package URLs (<https://github.com/package-url/purl-spec>), written and read.
 
 use super::python::metadata::normalized;
+use crate::collect::os_release::OsRelease;
 use packageurl::PackageUrl;
 
 /// What stands in a package URL besides the type. Empty parts are left out.
@@ -35,6 +36,31 @@ pub fn purl(kind: &str, parts: Parts<'_>) -> String {
         Ok(url.to_string())
     };
     build().unwrap_or_default()
+}
+
+/// The package URL of a distribution's package. `fallback` is the namespace where the system does
+/// not say what it is.
+#[must_use]
+pub fn system_purl(
+    kind: &str,
+    (system, fallback): (&OsRelease, &str),
+    name: &str,
+    version: &str,
+    architecture: Option<&str>,
+) -> String {
+    let namespace = match system.id() {
+        "linux" => fallback,
+        id => id,
+    };
+    purl(
+        kind,
+        Parts {
+            namespace: Some(namespace),
+            name,
+            version: Some(version),
+            qualifiers: &[("arch", architecture), ("distro", system.distro().as_deref())],
+        },
+    )
 }
 
 /// Types whose namespace says where a package is from and not what it is called.

@@ -179,25 +179,13 @@ fn component(listed: &Listed<'_>) -> Component {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::written;
     use super::*;
-    use crate::report::testing;
-    use crate::report::{Owners, Section};
-    use serde_json::Value;
     use std::collections::BTreeSet;
 
     #[test]
     fn every_reference_is_there_once() {
-        let manifest = testing::manifest();
-        let owners = Owners::default();
-        let report =
-            ShowReport { manifest: &manifest, section: Section::Packages, owners: &owners };
-        let bytes = || {
-            let mut out = Vec::new();
-            write(&report, &View::PLAIN, &mut out).unwrap();
-            out
-        };
-        assert_eq!(bytes(), bytes());
-        let bom: Value = serde_json::from_slice(&bytes()).unwrap();
+        let bom = written(write);
         assert_eq!(bom["specVersion"], "1.6");
         let components = bom["components"].as_array().unwrap();
         let references: BTreeSet<&str> =

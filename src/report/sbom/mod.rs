@@ -99,7 +99,12 @@ impl<'a> Names<'a> {
     fn needs(&self, index: usize, listed: &Listed<'_>) -> BTreeSet<usize> {
         let package = listed.package;
         let manager = package.key.manager.as_str();
-        let fields = ["pre-depends", "depends"].map(|word| package.details.get(word));
+        // Where the database was resolved while it was read, that is the better answer.
+        let written = ["pre-depends", "depends"].map(|word| package.details.get(word));
+        let fields = match package.details.get("needs") {
+            Some(needs) => [None, Some(needs)],
+            None => written,
+        };
         let choices = fields.into_iter().flatten().flat_map(|field| choices(manager, field));
         let find = |name: &String| match manager {
             "npm" => self.required(package, name),
@@ -142,6 +147,29 @@ fn uuid(id: &ManifestId) -> String {
     let hex = id.to_string();
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
     format!("{}-{}-8{}-8{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
+}
+
+#[cfg(test)]
+mod testing {
+    use crate::report::{Owners, Section, ShowReport, View, testing};
+    use std::io::{self, Write};
+
+    /// The document of the tests' manifest, which is the same each time.
+    pub(super) fn written(
+        write: fn(&ShowReport<'_>, &View, &mut dyn Write) -> io::Result<()>,
+    ) -> serde_json::Value {
+        let manifest = testing::manifest();
+        let owners = Owners::default();
+        let report =
+            ShowReport { manifest: &manifest, section: Section::Packages, owners: &owners };
+        let bytes = || {
+            let mut out = Vec::new();
+            write(&report, &View::PLAIN, &mut out).unwrap();
+            out
+        };
+        assert_eq!(bytes(), bytes());
+        serde_json::from_slice(&bytes()).unwrap()
+    }
 }
 
 #[cfg(test)]

@@ -164,21 +164,13 @@ fn relation(from: &str, kind: &'static str, to: &str) -> Relationship {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::written;
     use super::*;
-    use crate::report::testing;
-    use crate::report::{Owners, Section};
-    use serde_json::Value;
     use std::collections::BTreeSet;
 
     #[test]
     fn every_element_is_there_once() {
-        let manifest = testing::manifest();
-        let owners = Owners::default();
-        let report =
-            ShowReport { manifest: &manifest, section: Section::Packages, owners: &owners };
-        let mut out = Vec::new();
-        write(&report, &View::PLAIN, &mut out).unwrap();
-        let document: Value = serde_json::from_slice(&out).unwrap();
+        let document = written(write);
         let packages = document["packages"].as_array().unwrap();
         let mut ids: BTreeSet<&str> =
             packages.iter().map(|one| one["SPDXID"].as_str().unwrap()).collect();

@@ -13,7 +13,7 @@ use self::files::{Lists, Rules};
 use self::status::{Record, StateSource};
 use super::deb822::{self, Damage};
 use super::place::Places;
-use super::purl::{Parts, purl};
+use super::purl::system_purl;
 use super::{tell, text};
 use crate::collect::os_release::{self, OsRelease};
 use crate::collect::reader::{Reader, below};
@@ -275,18 +275,12 @@ impl Session<'_> {
         if !obsolete.is_empty() {
             details.insert("obsolete-conffiles".to_owned(), obsolete.join(" "));
         }
-        let distro = self.system.distro();
-        let purl = purl(
+        let purl = system_purl(
             "deb",
-            Parts {
-                namespace: Some(match self.system.id() {
-                    "linux" => "debian",
-                    id => id,
-                }),
-                name: &name,
-                version: Some(&record.version),
-                qualifiers: &[("arch", Some(&architecture)), ("distro", distro.as_deref())],
-            },
+            (&self.system, "debian"),
+            &name,
+            &record.version,
+            Some(&architecture),
         );
         Package {
             key: PackageKey {

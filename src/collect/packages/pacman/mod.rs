@@ -6,7 +6,7 @@
 mod mtree;
 
 use super::place::Places;
-use super::purl::{Parts, purl};
+use super::purl::system_purl;
 use super::{hex, text};
 use crate::collect::os_release::{self, OsRelease};
 use crate::collect::reader::{Reader, below};
@@ -117,21 +117,7 @@ fn package(desc: &Sections<'_>, system: &OsRelease, evidence: &TreePath) -> Resu
         details.insert("automatic".to_owned(), "yes".to_owned());
     }
     let installed_at = first("INSTALLDATE").and_then(|seconds| seconds.parse().ok());
-    let purl = purl(
-        "alpm",
-        Parts {
-            namespace: Some(match system.id() {
-                "linux" => "arch",
-                id => id,
-            }),
-            name: &name,
-            version: Some(&version),
-            qualifiers: &[
-                ("arch", architecture.as_deref()),
-                ("distro", system.distro().as_deref()),
-            ],
-        },
-    );
+    let purl = system_purl("alpm", (system, "arch"), &name, &version, architecture.as_deref());
     Ok(Package {
         key: PackageKey { manager: "pacman".to_owned(), name, architecture, instance: None },
         version,

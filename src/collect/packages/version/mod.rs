@@ -39,6 +39,19 @@ pub fn order(manager: &str, a: &str, b: &str) -> Option<Ordering> {
 }
 
 #[cfg(test)]
+mod testing {
+    use std::cmp::Ordering;
+
+    /// Asserts the order of two versions, and the reverse the other way round.
+    pub(super) fn both_ways(compare: fn(&str, &str) -> Ordering) -> impl Fn(&str, Ordering, &str) {
+        move |a, expected, b| {
+            assert_eq!(compare(a, b), expected, "{a} {b}");
+            assert_eq!(compare(b, a), expected.reverse(), "{b} {a}");
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

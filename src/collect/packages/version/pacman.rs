@@ -83,14 +83,12 @@ fn split_while(bytes: &[u8], belongs: impl Fn(&u8) -> bool) -> (&[u8], &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::both_ways;
     use super::*;
 
     #[test]
     fn order_of_the_manual() {
-        let check = |a: &str, expected: Ordering, b: &str| {
-            assert_eq!(compare(a, b), expected, "{a} {b}");
-            assert_eq!(compare(b, a), expected.reverse(), "{b} {a}");
-        };
+        let check = both_ways(compare);
         // vercmp(8): 1.0a < 1.0b < 1.0beta < 1.0p < 1.0pre < 1.0rc < 1.0 < 1.0.a < 1.0.1
         let sorted =
             ["1.0a", "1.0b", "1.0beta", "1.0p", "1.0pre", "1.0rc", "1.0", "1.0.a", "1.0.1"];
