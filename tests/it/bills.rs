@@ -5,6 +5,7 @@ use super::support::{driftcheck, json, put, run};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 const STATUS: &str = "Package: a\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:2-3\n\
     Depends: b (>= 1)\n\nPackage: b\nStatus: hold ok installed\nArchitecture: all\nVersion: 1+x~1\n\n\
@@ -110,4 +111,39 @@ fn what_others_wrote_is_compared_as_far_as_it_goes() {
     let xml = "<bom xmlns=\"http://cyclonedx.org/schema/bom/1.5\"/>";
     fs::write(&bill, xml).unwrap();
     run(driftcheck(&store).arg("compare").arg(&bill).arg(&tree), 2);
+}
+
+/// What checks documents against the official schemas: `cyclonedx-python-lib[validation]` and
+/// `spdx-tools` of PyPI.
+const VALIDATE: &str = "
+import sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from spdx_tools.spdx.parser.parse_anything import parse_file
+from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
+print(JsonStrictValidator(SchemaVersion.V1_6).validate_str(open(sys.argv[1]).read()))
+print(validate_full_spdx_document(parse_file(sys.argv[2])))
+";
+
+#[test]
+fn the_official_schemas_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = folder.path().join("tree");
+    root(&tree);
+    let write = |format: &str| {
+        let bill = folder.path().join(format!("{format}.json"));
+        let mut show = driftcheck(&folder.path().join("store"));
+        show.arg("show").arg(&tree).args(["--format", format, "--output"]).arg(&bill);
+        run(&mut show, 0);
+        bill
+    };
+    let python = std::env::var("DRIFTCHECK_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let mut validate = Command::new(python);
+    validate.args(["-c", VALIDATE]).arg(write("cyclonedx")).arg(write("spdx"));
+    match validate.output() {
+        Ok(output) if output.status.success() => {
+            assert_eq!(String::from_utf8_lossy(&output.stdout), "None\n[]\n");
+        }
+        _ => println!("skipped: no validators (set DRIFTCHECK_PYTHON to a Python that has them)"),
+    }
 }

@@ -5,7 +5,7 @@ use driftcheck::collect::packages::{apk, pacman};
 use driftcheck::collect::{COLLECTORS, Collector, View};
 use driftcheck::filesystem::directory::DirectoryFilesystem;
 use driftcheck::filesystem::memory::MemoryFilesystem;
-use driftcheck::model::{Expectation, FileKind, Records, ShippedSource};
+use driftcheck::model::{Expectation, FileKind, Package, Records, ShippedSource};
 
 fn collected(fixture: &str, collector: &Collector) -> Option<Records> {
     let path = support::fixture(fixture)?;
@@ -53,6 +53,80 @@ fn arch() {
     assert_eq!(link.target.as_deref(), Some(b"libgmp.so.10.4.1".as_slice()));
     let configuration = expectation(&records, "/etc/fuzzy.conf");
     assert_eq!(configuration.source, ShippedSource::Configuration);
+}
+
+/// What is recorded against what the files say, read line by line and nothing more.
+fn same(mut seen: Vec<String>, mut expected: Vec<String>) {
+    seen.sort_unstable();
+    expected.sort_unstable();
+    let differing = seen.iter().zip(&expected).find(|(seen, expected)| seen != expected);
+    assert_eq!(differing, None);
+    assert_eq!(seen.len(), expected.len());
+}
+
+fn listed(records: &Records) -> Vec<String> {
+    let row = |one: &Package| {
+        let architecture = one.key.architecture.as_deref().unwrap_or_default();
+        format!("{} {} {architecture}", one.key.name, one.version)
+    };
+    records.packages.iter().map(row).collect()
+}
+
+fn owned(records: &Records) -> Vec<String> {
+    records.claims.iter().map(|claim| format!("{} {}", claim.package.name, claim.path)).collect()
+}
+
+#[test]
+fn alpine_line_by_line() {
+    let Some(records) = collected("apk", &apk::COLLECTOR) else { return };
+    let folder = support::fixture("apk").unwrap();
+    let text = std::fs::read_to_string(folder.join("lib/apk/db/installed")).unwrap();
+    let (mut packages, mut paths) = (Vec::new(), Vec::new());
+    for stanza in text.split("\n\n").filter(|stanza| !stanza.trim().is_empty()) {
+        let field = |letter: &str| stanza.lines().find_map(|line| line.strip_prefix(letter));
+        let name = field("P:").unwrap();
+        packages.push(format!("{name} {} {}", field("V:").unwrap(), field("A:").unwrap()));
+        let mut directory = "";
+        for line in stanza.lines() {
+            match line.split_once(':') {
+                Some(("F", path)) => {
+                    directory = path;
+                    if !path.is_empty() {
+                        paths.push(format!("{name} /{path}"));
+                    }
+                }
+                Some(("R", file)) if directory.is_empty() => paths.push(format!("{name} /{file}")),
+                Some(("R", file)) => paths.push(format!("{name} /{directory}/{file}")),
+                _ => {}
+            }
+        }
+    }
+    same(listed(&records), packages);
+    same(owned(&records), paths);
+}
+
+#[test]
+fn arch_line_by_line() {
+    let Some(records) = collected("pacman", &pacman::COLLECTOR) else { return };
+    let folder = support::fixture("pacman").unwrap().join("var/lib/pacman/local");
+    let section = |text: &str, name: &str| -> Vec<String> {
+        let lines = text.lines().skip_while(|line| *line != name).skip(1);
+        lines.take_while(|line| !line.is_empty()).map(str::to_owned).collect()
+    };
+    let (mut packages, mut paths) = (Vec::new(), Vec::new());
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap().path();
+        let Ok(desc) = std::fs::read_to_string(entry.join("desc")) else { continue };
+        let first = |name: &str| section(&desc, name).first().cloned();
+        // The damaged one has no name.
+        let (Some(name), Some(version)) = (first("%NAME%"), first("%VERSION%")) else { continue };
+        packages.push(format!("{name} {version} {}", first("%ARCH%").unwrap_or_default()));
+        let files = std::fs::read_to_string(entry.join("files")).unwrap_or_default();
+        let files = section(&files, "%FILES%");
+        paths.extend(files.iter().map(|path| format!("{name} /{}", path.trim_end_matches('/'))));
+    }
+    same(listed(&records), packages);
+    same(owned(&records), paths);
 }
 
 #[test]
