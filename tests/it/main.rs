@@ -40,6 +40,7 @@ mod pins_hcl;
 mod pins_hostile;
 mod pins_matrix;
 mod pins_mutation;
+mod rpm_histories;
 mod rpmdb;
 mod same_tree;
 mod small_databases;

@@ -22,7 +22,7 @@ mod transactions;
 mod windows;
 
 use crate::model::{
-    Cause, Confidence, Disposition, Event, JudgedChange, PackageKey, Side, Subject,
+    Cause, Confidence, Disposition, Event, Evidence, JudgedChange, PackageKey, Side, Subject,
 };
 use index::Index;
 use moment::{Moment, Moments};
@@ -89,6 +89,7 @@ pub fn causes(
         }
         change.causes = attribute(&index, &Case { change, moment: *moment });
     }
+    prove(changes);
     inherit(changes);
     facts::inherit(changes, before, after);
     horizon::notes(changes, &when, &index, before, after)
@@ -113,6 +114,42 @@ fn attribute(index: &Index<'_>, case: &Case<'_>) -> Vec<Cause> {
         }));
     }
     merge::merge(found)
+}
+
+/// A transaction is proved by what it left: files whose bytes are those that the package's version
+/// in the log ships.
+fn prove(changes: &mut [JudgedChange]) {
+    let mut verified: HashMap<PackageKey, usize> = HashMap::new();
+    for change in changes.iter() {
+        let is_verified = change.disposition == Disposition::Explained
+            && matches!(change.change.subject, Subject::Path(_))
+            && change.change.attribute("digest").is_some_and(|digest| digest.after.is_some());
+        if let Some(key) = change.package.as_ref().filter(|_| is_verified) {
+            let count = verified.entry(key.clone()).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+    for change in changes.iter_mut() {
+        let Subject::Package(key) = &change.change.subject else { continue };
+        let (Some(count), Some(cause)) = (verified.get(key), change.causes.first_mut()) else {
+            continue;
+        };
+        // The last line of the chain is the log's own, which names this version.
+        let Some(log) = cause.evidence.last().cloned() else { continue };
+        let is_log = log.path.as_bytes().starts_with(b"/var/log/apt/")
+            || log.path.as_bytes().starts_with(b"/var/log/dpkg.log");
+        if cause.confidence == Confidence::Strong && is_log {
+            cause.confidence = Confidence::Proof;
+            cause.evidence.push(Evidence {
+                text: format!(
+                    "{count} files have the bytes that this version of {} ships",
+                    key.name
+                ),
+                line: None,
+                ..log
+            });
+        }
+    }
 }
 
 /// Explained paths have the causes of the package that explains them.

@@ -99,6 +99,7 @@ fn tool<'a>(index: &Index<'a>, event: &Event, at: Timestamp) -> Option<(Known<'a
         CauseKind::Chef,
         CauseKind::Puppet,
         CauseKind::Salt,
+        CauseKind::UnattendedUpgrades,
     ];
     // Agents that log a resource when it is done name it after the transaction began.
     let done = |known: &Known<'_>| {

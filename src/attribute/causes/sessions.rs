@@ -89,10 +89,34 @@ pub fn sessions(events: &[Known<'_>], moments: &mut Moments<'_>) -> Vec<Session>
         });
     }
     persons(&mut found, events, moments);
+    last_logins(&mut found, events, last);
     found.sort_by_key(|session| session.window);
     ansible(&mut found, events);
     provisioners(&mut found, events, moments);
     found
+}
+
+/// `lastlog` knows a login that other logs do not have any more; where they do, they say more.
+fn last_logins(sessions: &mut Vec<Session>, events: &[Known<'_>], last: Option<i64>) {
+    for known in events.iter().filter(|known| known.event.action == "last-login") {
+        let Some(time) = known.event.time else { continue };
+        let start = time.at.seconds;
+        let user = known.event.detail.split(' ').next().unwrap_or_default();
+        let is_told = |one: &Session| one.user == user && one.window.start.abs_diff(start) <= 2;
+        if !sessions.iter().any(is_told) {
+            sessions.push(Session {
+                user: user.to_owned(),
+                detail: known.event.detail.clone(),
+                kind: known.event.actor,
+                window: Window { start, end: last.unwrap_or(start) },
+                is_closed: false,
+                used_for: Use::Person,
+                is_interactive: true,
+                became: Vec::new(),
+                evidence: vec![known.evidence()],
+            });
+        }
+    }
 }
 
 /// What shows that somebody sat at a session, and as whom.

@@ -55,7 +55,8 @@ pub fn of<'a>(index: &Index<'a>, case: &Case<'_>, key: &PackageKey) -> Option<Kn
     // dpkg's own log knows no command, so a tie within a run goes to the other.
     known.max_by_key(|known| {
         let minute = known.event.time.map(|time| time.at.seconds.div_euclid(120));
-        (minute, known.event.detail != "dpkg")
+        let is_log = matches!(known.event.detail.as_str(), "dpkg" | "dnf" | "zypp" | "yum");
+        (minute, !is_log)
     })
 }
 

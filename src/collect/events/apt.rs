@@ -12,7 +12,7 @@ use crate::model::{CauseKind, Event, EventSubject, Records, Stage, TreePath};
 /// The row of the table.
 pub static COLLECTOR: Collector = Collector {
     name: "events-apt",
-    version: 1,
+    version: 2,
     summary: "transactions of apt, with who asked for them",
     wanted: &[],
     collect,
@@ -21,11 +21,23 @@ pub static COLLECTOR: Collector = Collector {
 fn collect(view: &View<'_>, records: &mut Records) {
     let mut reader = Reader::new(view, records, Stage::Events, 0);
     let logs = rotated(&mut reader, "/var/log/apt", "history.log");
-    if logs.is_empty() {
-        return;
-    }
     let zone = Zone::read(reader.filesystem);
     let mut sink = Sink::default();
+    if logs.is_empty() {
+        for log in rotated(&mut reader, "/var/log/apt", "term.log") {
+            let mut open = Terminal::default();
+            each_line(&mut reader, &log, |number, line| {
+                let at = At { path: &log.path, line: Some(number) };
+                open.take(at, line, &zone).into_iter().for_each(|event| sink.push(event));
+            });
+        }
+    }
+    for log in rotated(&mut reader, "/var/log/unattended-upgrades", "unattended-upgrades.log") {
+        each_line(&mut reader, &log, |number, line| {
+            let at = At { path: &log.path, line: Some(number) };
+            unattended(at, line, &zone, &mut sink);
+        });
+    }
     for log in logs {
         let mut open = Stanza::default();
         let mut done = Vec::new();
@@ -45,6 +57,56 @@ fn collect(view: &View<'_>, records: &mut Records) {
     }
     tell_dropped(&mut reader, &TreePath::parse("/var/log/apt/history.log"), sink.dropped);
     reader.records.events.extend(sink.into_events());
+}
+
+/// `DATE TIME,MS INFO Packages that will be upgraded: a b`, until `… INFO All upgrades installed`.
+fn unattended(at: At<'_>, line: &str, zone: &Zone, sink: &mut Sink) {
+    let Some((time, message)) = line.split_once(" INFO ") else { return };
+    let Some(time) = zone.parse(time) else { return };
+    if let Some(names) = message.strip_prefix("Packages that will be upgraded: ") {
+        let actor = CauseKind::UnattendedUpgrades;
+        let mut event = at.event(actor, "run", "unattended-upgrade", line);
+        (event.time, event.until) = (Some(time), Some(time));
+        event.subjects = names.split_whitespace().map(|name| package("dpkg", name, None)).collect();
+        if !event.subjects.is_empty() {
+            sink.push(event);
+        }
+    } else if message.contains("upgrades installed") || message.starts_with("Packages that were") {
+        let own = |event: &Event| event.actor == CauseKind::UnattendedUpgrades;
+        if let Some(event) = sink.last_mut(own).filter(|event| event.time <= Some(time)) {
+            event.until = Some(time);
+        }
+    }
+}
+
+/// What dpkg told the terminal, where the history is gone (`Log started: …`, `Setting up jq
+/// (1.6-2) …`, `Log ended: …`).
+#[derive(Debug, Default)]
+struct Terminal {
+    open: Option<Event>,
+}
+
+impl Terminal {
+    fn take(&mut self, at: At<'_>, line: &str, zone: &Zone) -> Option<Event> {
+        if let Some(time) = line.strip_prefix("Log started: ") {
+            let mut event = at.event(CauseKind::PackageManager, "install", "apt", line);
+            event.time = zone.parse(time);
+            self.open = Some(event);
+        } else if let Some(time) = line.strip_prefix("Log ended: ") {
+            let mut event = self.open.take()?;
+            event.until = zone.parse(time);
+            return (!event.subjects.is_empty()).then_some(event);
+        }
+        let (is_gone, rest) = match line.strip_prefix("Setting up ") {
+            Some(rest) => (false, rest),
+            None => (true, line.strip_prefix("Removing ")?),
+        };
+        let (name, rest) = rest.split_once(" (")?;
+        let version = rest.split(')').next().filter(|_| !is_gone);
+        let event = self.open.as_mut()?;
+        event.subjects.push(package("dpkg", name, version));
+        None
+    }
 }
 
 /// The fields of one transaction.
@@ -162,6 +224,45 @@ mod tests {
             "old:amd64 None",
         ];
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn other_logs_of_apt() {
+        let path = TreePath::parse("/l");
+        let at = At { path: &path, line: Some(1) };
+        let mut sink = Sink::default();
+        for line in [
+            "2026-11-23 06:00:01,123 INFO Starting unattended upgrades script",
+            "2026-11-23 06:00:09,123 INFO Packages that will be upgraded: libssl3 openssl",
+            "2026-11-23 06:00:30,123 INFO All upgrades installed",
+        ] {
+            unattended(at, line, &Zone::utc(), &mut sink);
+        }
+        let mut terminal = Terminal::default();
+        for line in [
+            "Log started: 2026-11-23  01:59:23",
+            "Unpacking htop (3.2.2-2) ...",
+            "Setting up htop (3.2.2-2) ...",
+            "Removing old:amd64 (1) ...",
+            "Log ended: 2026-11-23  01:59:25",
+        ] {
+            terminal.take(at, line, &Zone::utc()).into_iter().for_each(|event| sink.push(event));
+        }
+        let shown: Vec<String> = sink
+            .into_events()
+            .iter()
+            .map(|event| {
+                let until = event.until.unwrap().at;
+                format!("{} {} {} {until}", event.actor, event.detail, event.subjects.len())
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "unattended-upgrades unattended-upgrade 2 2026-11-23T06:00:30.123Z",
+                "package-manager apt 2 2026-11-23T01:59:25Z",
+            ]
+        );
     }
 
     #[test]

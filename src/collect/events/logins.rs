@@ -1,10 +1,12 @@
 //! Logins as `wtmp` records them: `struct utmp` of glibc (utmp(5)), 384 bytes on all of Linux's
-//! little-endian 64-bit and 32-bit machines.
+//! little-endian 64-bit and 32-bit machines; and the last login of each user in `lastlog`. `btmp`
+//! is not read: who could not log in changed nothing.
 
-use super::log::{each_record, rotated, tell_dropped};
+use super::log::{at_path, each_record, rotated, tell_dropped};
 use super::{At, Sink};
 use crate::collect::reader::Reader;
 use crate::collect::{Collector, View};
+use crate::filesystem::resolve::read_file;
 use crate::model::{
     CauseKind, Event, EventTime, Records, Stage, TimeCertainty, Timestamp, TreePath,
 };
@@ -13,7 +15,7 @@ use std::collections::BTreeMap;
 /// The row of the table.
 pub static COLLECTOR: Collector = Collector {
     name: "events-logins",
-    version: 1,
+    version: 2,
     summary: "logins and logouts from wtmp",
     wanted: &[],
     collect,
@@ -23,6 +25,9 @@ const RECORD: usize = 384;
 const BOOT: i16 = 2;
 const USER: i16 = 7;
 const DEAD: i16 = 8;
+
+/// `/etc/passwd` of a host with many users.
+const MAX_PASSWD: u64 = 16 << 20;
 
 /// Terminals that are open at one time.
 const MAX_OPEN: usize = 4096;
@@ -38,8 +43,59 @@ fn collect(view: &View<'_>, records: &mut Records) {
         });
         open.into_values().for_each(|event| sink.push(event));
     }
+    last(&mut reader, &mut sink);
     tell_dropped(&mut reader, &TreePath::parse("/var/log/wtmp"), sink.dropped);
     reader.records.events.extend(sink.into_events());
+}
+
+/// `struct lastlog` by user number: seconds, terminal (32), host (256).
+const LAST_RECORD: u64 = 292;
+
+/// Users that are looked up; the file is sparse and may claim to hold billions.
+const MAX_USERS: usize = 5000;
+
+/// The last login of each user, where nothing else tells it: `lastlog` is kept when wtmp is not.
+fn last(reader: &mut Reader<'_>, sink: &mut Sink) {
+    let path = TreePath::parse("/var/log/lastlog");
+    let Some(log) = at_path(reader, &path) else { return };
+    let passwd = read_file(reader.filesystem, &TreePath::parse("/etc/passwd"), MAX_PASSWD);
+    let passwd = passwd.ok().flatten().unwrap_or_default();
+    let filesystem = reader.filesystem;
+    let Ok(node) = log.open(filesystem) else { return };
+    for line in String::from_utf8_lossy(&passwd).lines().take(MAX_USERS) {
+        let mut fields = line.split(':');
+        let (Some(user), Some(Ok(id))) = (fields.next(), fields.nth(1).map(str::parse::<u32>))
+        else {
+            continue;
+        };
+        let mut record = [0; 292];
+        let at = u64::from(id).saturating_mul(LAST_RECORD);
+        let Ok(count) = filesystem.read_at(&node, at, &mut record) else { continue };
+        let seconds = record.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+        if count < record.len() || seconds == 0 {
+            continue;
+        }
+        let text = |from: usize, to: usize| {
+            let bytes = record.get(from..to).unwrap_or_default();
+            let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+            String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
+        };
+        let (terminal, host) = (text(4, 36), text(36, 292));
+        let (actor, detail) = match host.is_empty() || host.starts_with(':') {
+            true => (CauseKind::Human, format!("{user} on the console")),
+            false => (CauseKind::SshSession, format!("{user} from {host}")),
+        };
+        let told = format!("lastlog: {user} on {terminal} {host}");
+        let mut event = At { path: &path, line: Some(u64::from(id)) }.event(
+            actor,
+            "last-login",
+            &detail,
+            &told,
+        );
+        let at = Timestamp::from_seconds(i64::from(seconds));
+        event.time = Some(EventTime { at, certainty: TimeCertainty::Exact });
+        sink.push(event);
+    }
 }
 
 fn take(at: At<'_>, record: &[u8], open: &mut BTreeMap<String, Event>, sink: &mut Sink) {

@@ -9,16 +9,19 @@
 
 #![warn(clippy::indexing_slicing)]
 
+pub mod apk;
 pub mod apt;
 pub mod chef;
 pub mod cloud_init;
 pub mod command;
+mod dnf5;
 pub mod dpkg;
 pub mod history;
 pub mod journal;
 pub mod leavings;
 pub mod log;
 pub mod logins;
+pub mod markers;
 pub mod pacman;
 pub mod puppet;
 pub mod python;

@@ -1,6 +1,7 @@
 //! Transactions of rpm's front ends: dnf's history (SQLite), zypp's history, and the logs that dnf
 //! and yum wrote.
 
+use super::dnf5;
 use super::log::{each_line, rotated, tell_dropped};
 use super::zone::{Zone, offset};
 use super::{At, Sink, package};
@@ -16,11 +17,19 @@ use rusqlite::Connection;
 /// The row of the table.
 pub static COLLECTOR: Collector = Collector {
     name: "events-rpm",
-    version: 1,
+    version: 2,
     summary: "transactions of dnf, yum and zypper",
     wanted: &[],
     collect,
 };
+
+/// dnf's of all versions: dnf 4, image-based systems, dnf 5.
+const HISTORIES: [&str; 4] = [
+    "/var/lib/dnf/history.sqlite",
+    "/usr/lib/sysimage/dnf/history.sqlite",
+    "/usr/lib/sysimage/libdnf5/transaction_history.sqlite",
+    "/var/lib/libdnf5/transaction_history.sqlite",
+];
 
 /// A history of years has some megabytes.
 const MAX_HISTORY: u64 = 256 << 20;
@@ -31,11 +40,18 @@ const MAX_PAUSE: i64 = 120;
 fn collect(view: &View<'_>, records: &mut Records) {
     let mut reader = Reader::new(view, records, Stage::Events, MAX_HISTORY);
     let mut sink = Sink::default();
-    for directory in ["/var/lib/dnf", "/usr/lib/sysimage/dnf"] {
-        let path = TreePath::parse(format!("{directory}/history.sqlite"));
+    let passwd = reader.file(&TreePath::parse("/etc/passwd")).unwrap_or_default();
+    let passwd = String::from_utf8_lossy(&passwd).into_owned();
+    let by = |user: i64| requested_by(&passwd, user);
+    for path in HISTORIES {
+        let path = TreePath::parse(path);
         let opened = sqlite::open(reader.filesystem, &path, MAX_HISTORY);
         let Some(database) = reader.keep(&path, opened) else { continue };
-        if let Err(error) = history(&database, &path, &mut sink) {
+        let told = match dnf5::is_dnf5(&database) {
+            true => dnf5::history(&database, &path, by, &mut sink),
+            false => history(&database, &path, by, &mut sink),
+        };
+        if let Err(error) = told {
             reader.gap(&path, Fault::damaged(error).chain());
         }
     }
@@ -58,7 +74,12 @@ fn collect(view: &View<'_>, records: &mut Records) {
 }
 
 /// libdnf's `trans`, `trans_item` and `rpm`; an item's action is what became of it.
-fn history(database: &Connection, path: &TreePath, sink: &mut Sink) -> rusqlite::Result<()> {
+fn history(
+    database: &Connection,
+    path: &TreePath,
+    user: impl Fn(i64) -> Option<String>,
+    sink: &mut Sink,
+) -> rusqlite::Result<()> {
     let mut items = database.prepare(
         "select r.name, r.epoch, r.version, r.release, r.arch, i.action \
          from trans_item i join rpm r on r.item_id = i.item_id where i.trans_id = ?1 limit 10000",
@@ -71,7 +92,7 @@ fn history(database: &Connection, path: &TreePath, sink: &mut Sink) -> rusqlite:
         let id: i64 = row.get(0)?;
         let (begin, end): (Option<i64>, Option<i64>) = (row.get(1)?, row.get(2)?);
         let command: String = row.get::<_, Option<String>>(3)?.unwrap_or_default();
-        let user: Option<i64> = row.get(4)?;
+        let by: Option<i64> = row.get(4)?;
         let mut subjects: Vec<EventSubject> = Vec::new();
         let mut actions: Vec<&str> = Vec::new();
         let mut found = items.query([id])?;
@@ -98,10 +119,8 @@ fn history(database: &Connection, path: &TreePath, sink: &mut Sink) -> rusqlite:
         if subjects.is_empty() {
             continue;
         }
-        // The login's user; -1 where nobody had logged in.
-        let by = user.filter(|user| (0..4_294_967_295).contains(user));
-        let by = by.map(|user| format!(" (login user {user})")).unwrap_or_default();
-        let detail = format!("dnf {command}");
+        let by = by.and_then(&user).unwrap_or_default();
+        let detail = format!("dnf {command}{by}");
         let text = format!("transaction {id}: dnf {command}{by}");
         let line = u64::try_from(id).ok();
         let mut event =
@@ -111,6 +130,19 @@ fn history(database: &Connection, path: &TreePath, sink: &mut Sink) -> rusqlite:
         sink.push(event);
     }
     Ok(())
+}
+
+/// The user who had logged in, as apt's history says it; nobody for -1, which dnf writes where
+/// no login led to it.
+fn requested_by(passwd: &str, user: i64) -> Option<String> {
+    let is_login = (0..4_294_967_295).contains(&user);
+    let number = user.to_string();
+    let name = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, id) = (fields.next()?, fields.nth(1)?);
+        (id == number).then_some(name)
+    });
+    is_login.then(|| format!(" (requested by {} ({user}))", name.unwrap_or(&number)))
 }
 
 fn exact(seconds: i64) -> EventTime {
@@ -251,10 +283,13 @@ mod tests {
             )
             .unwrap();
         let mut sink = Sink::default();
-        history(&database, &TreePath::parse("/h"), &mut sink).unwrap();
+        let by = |user| requested_by("anna:x:1000:1000::/:/", user);
+        history(&database, &TreePath::parse("/h"), by, &mut sink).unwrap();
         assert_eq!(
             shown(sink),
-            ["100 dnf install htop install+remove: htop:x86_64=3.2-1.el9 bind:x86_64=-"]
+            [
+                "100 dnf install htop (requested by anna (1000)) install+remove: htop:x86_64=3.2-1.el9 bind:x86_64=-"
+            ]
         );
     }
 
