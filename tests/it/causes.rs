@@ -230,7 +230,8 @@ fn check_tool(folder: &str, kind: CauseKind, detail: &str) {
 }
 
 #[test]
-fn chef_and_puppet() {
+fn chef_puppet_and_salt() {
     check_tool("chef", CauseKind::Chef, "template[/etc/motd]");
     check_tool("puppet", CauseKind::Puppet, "File[/etc/motd]");
+    check_tool("salt", CauseKind::Salt, "file.managed: /etc/motd");
 }

@@ -57,9 +57,9 @@ fn collect(view: &View<'_>, records: &mut Records) {
     }
     let zone = Zone::read(reader.filesystem);
     for log in rotated(&mut reader, "/var/log/zypp", "history") {
-        let mut command = String::new();
+        let mut run = Run::default();
         each_line(&mut reader, &log, |number, line| {
-            zypp(At { path: &log.path, line: Some(number) }, line, &zone, &mut command, &mut sink);
+            zypp(At { path: &log.path, line: Some(number) }, line, &zone, &mut run, &mut sink);
         });
     }
     for name in ["dnf.rpm.log", "yum.log"] {
@@ -157,7 +157,7 @@ fn version(epoch: i64, version: &str, release: &str) -> String {
 }
 
 /// `DATE|install|NAME|VERSION-RELEASE|ARCH|USER@HOST|REPO|SUM|`, `DATE|command|USER@HOST|WORDS|`.
-fn zypp(at: At<'_>, line: &str, zone: &Zone, command: &mut String, sink: &mut Sink) {
+fn zypp(at: At<'_>, line: &str, zone: &Zone, run: &mut Run, sink: &mut Sink) {
     if line.starts_with('#') {
         return;
     }
@@ -165,7 +165,8 @@ fn zypp(at: At<'_>, line: &str, zone: &Zone, command: &mut String, sink: &mut Si
     let [date, action, rest @ ..] = fields.as_slice() else { return };
     match (*action, rest) {
         ("command", [_, words, ..]) => {
-            *command = super::python::strings(&format!("[{words}]")).join(" ");
+            run.command = super::python::strings(&format!("[{words}]")).join(" ");
+            run.is_new = true;
         }
         ("install" | "remove", [name, version, arch, by, ..]) => {
             let Some(time) = zone.parse(date) else { return };
@@ -175,23 +176,39 @@ fn zypp(at: At<'_>, line: &str, zone: &Zone, command: &mut String, sink: &mut Si
                 (*action == "install").then_some(*version),
             );
             let by = if by.is_empty() { String::new() } else { format!(" by {by}") };
-            let detail = if command.is_empty() { "zypp".to_owned() } else { command.clone() };
-            join(at, time, action, &detail, &format!("{line}{by}"), subject, sink);
+            let detail = match run.command.as_str() {
+                "" => "zypp",
+                command => command,
+            };
+            let text = format!("{line}{by}");
+            let is_new = std::mem::take(&mut run.is_new);
+            let told = Told { time, action, detail, line: &text, subject };
+            join(at, told, is_new, sink);
         }
         _ => {}
     }
 }
 
-/// Adds to the run that the last line belongs to, or begins one.
-fn join(
-    at: At<'_>,
+/// What zypper was told last.
+#[derive(Debug, Default)]
+struct Run {
+    command: String,
+    /// Nothing of it was done yet.
+    is_new: bool,
+}
+
+/// A package that a line tells of.
+struct Told<'a> {
     time: EventTime,
-    action: &str,
-    detail: &str,
-    line: &str,
+    action: &'a str,
+    detail: &'a str,
+    line: &'a str,
     subject: EventSubject,
-    sink: &mut Sink,
-) {
+}
+
+/// Adds to the run that the last line belongs to, or begins one: after a new command, or a pause.
+fn join(at: At<'_>, told: Told<'_>, is_new: bool, sink: &mut Sink) {
+    let Told { time, action, detail, line, subject } = told;
     let near = |event: &&mut Event| {
         let last = event.until.or(event.time);
         event.source == *at.path
@@ -199,7 +216,7 @@ fn join(
                 time.at.seconds.abs_diff(last.at.seconds) <= MAX_PAUSE.unsigned_abs()
             })
     };
-    if let Some(event) = sink.last_mut(|_| true).filter(near) {
+    if let Some(event) = sink.last_mut(|_| true).filter(near).filter(|_| !is_new) {
         event.until = Some(time);
         if !event.action.split('+').any(|one| one == action) {
             event.action = format!("{}+{action}", event.action);
@@ -234,7 +251,7 @@ fn front_end(at: At<'_>, line: &str, sink: &mut Sink) {
     };
     let Some((time, (name, version))) = time.zip(nevra(name)) else { return };
     let subject = package("rpm", &name, (action != "remove").then_some(version.as_str()));
-    join(at, time, action, "dnf", line, subject, sink);
+    join(at, Told { time, action, detail: "dnf", line, subject }, false, sink);
 }
 
 /// `name-[epoch:]version-release.arch` into `name:arch` and the version.
@@ -296,18 +313,23 @@ mod tests {
     #[test]
     fn histories_in_lines() {
         let path = TreePath::parse("/var/log/zypp/history");
-        let (mut sink, mut command) = (Sink::default(), String::new());
+        let (mut sink, mut run) = (Sink::default(), Run::default());
         for line in [
             "# 2026-11-23 01:00:00 htop installed ok",
             "1970-01-01 00:01:00|command|root@web|'zypper' 'in' 'htop'|",
             "1970-01-01 00:01:05|install|htop|3.2-1.1|x86_64|root@web|repo|abc|",
             "1970-01-01 00:01:06|remove |old|1-1|noarch|root@web|",
+            "1970-01-01 00:01:10|command|root@web|'zypper' 'up' 'htop'|",
+            "1970-01-01 00:01:11|install|htop|3.3-1.1|x86_64|root@web|repo|abc|",
         ] {
-            zypp(At { path: &path, line: None }, line, &Zone::utc(), &mut command, &mut sink);
+            zypp(At { path: &path, line: None }, line, &Zone::utc(), &mut run, &mut sink);
         }
         assert_eq!(
             shown(sink),
-            ["65 zypper in htop install+remove: htop:x86_64=3.2-1.1 old:noarch=-"]
+            [
+                "65 zypper in htop install+remove: htop:x86_64=3.2-1.1 old:noarch=-",
+                "71 zypper up htop install: htop:x86_64=3.3-1.1",
+            ]
         );
         let mut sink = Sink::default();
         let line = "1970-01-01T00:01:05+0000 SUBDEBUG Installed: htop-3.2-2.el9.x86_64";
