@@ -70,12 +70,13 @@ fn stem(name: &[u8]) -> Option<&[u8]> {
 }
 
 impl Reading {
-    /// Reads a file and all that is in it.
+    /// Reads a file and all that is in it. What a repository of Maven calls it, where a link there
+    /// leads to it, is `layout`.
     #[must_use]
-    pub fn of(source: &Source<'_>, path: &[&[u8]]) -> Self {
+    pub fn of(source: &Source<'_>, path: &[&[u8]], layout: Option<Coordinates>) -> Self {
         let mut reading = Self::default();
         let name = path.last().copied().unwrap_or_default();
-        reading.archive(source, &[], name, from_layout(path));
+        reading.archive(source, &[], name, layout.or_else(|| from_layout(path)));
         reading
     }
 
@@ -182,14 +183,14 @@ impl Reading {
         layout: Option<Coordinates>,
     ) {
         let stem = text(stem(name).unwrap_or(name));
-        let own = own_of(&stem, &poms);
-        let coordinates = match own {
-            Some(own) => {
-                poms.remove(&own);
-                Some(own)
-            }
-            None => layout.or_else(|| by_name(&stem, fields)),
-        };
+        let by_name = by_name(&stem, fields);
+        let coordinates = named(&stem, &poms)
+            .or(layout)
+            .or_else(|| only(&poms, fields, by_name.as_ref()))
+            .or(by_name);
+        if let Some(own) = &coordinates {
+            poms.remove(own);
+        }
         if let Some(coordinates) = coordinates {
             let details = details(fields);
             let inside = inside.to_vec();
@@ -210,19 +211,29 @@ fn is_pom(name: &[u8]) -> bool {
     inner.is_some_and(|inner| inner.ends_with(b"/pom.properties"))
 }
 
-/// Which of the projects an archive is: the one that it is named after, else the only one.
-fn own_of(stem: &str, poms: &BTreeSet<Coordinates>) -> Option<Coordinates> {
+/// The project that an archive is named after.
+fn named(stem: &str, poms: &BTreeSet<Coordinates>) -> Option<Coordinates> {
     let is_named = |pom: &&Coordinates| {
         let rest = stem.strip_prefix(&pom.artifact);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_', '.']))
     };
-    let longest = |pom: &&Coordinates| pom.artifact.len();
+    poms.iter().filter(is_named).max_by_key(|pom| pom.artifact.len()).cloned()
+}
+
+/// The only project of a file that was given another name, unless the manifest says that it is
+/// something else with a library in it.
+fn only(
+    poms: &BTreeSet<Coordinates>,
+    fields: &BTreeMap<String, String>,
+    by_name: Option<&Coordinates>,
+) -> Option<Coordinates> {
     let mut all = poms.iter();
-    match (poms.iter().filter(is_named).max_by_key(longest), all.next(), all.next()) {
-        (Some(named), ..) => Some(named.clone()),
-        (None, Some(only), None) => Some(only.clone()),
-        _ => None,
-    }
+    let (Some(only), None) = (all.next(), all.next()) else { return None };
+    let says_version = ["implementation-version", "bundle-version", "plugin-version"]
+        .iter()
+        .any(|name| fields.contains_key(*name));
+    let is_other = says_version && by_name.is_some_and(|own| own.version != only.version);
+    (!is_other).then(|| only.clone())
 }
 
 /// By manifest and file name; `None` where neither names a version.
@@ -297,7 +308,7 @@ pub(super) mod tests {
 
     fn check(file: &str, bytes: &[u8], expected: &[&str]) {
         let names: Vec<&[u8]> = file.split('/').map(str::as_bytes).collect();
-        let reading = Reading::of(&Source::Memory(bytes.to_vec()), &names);
+        let reading = Reading::of(&Source::Memory(bytes.to_vec()), &names, None);
         let found = reading.found.iter().map(|found| {
             let Coordinates { group, artifact, version } = &found.coordinates;
             let place = text(&found.inside.join(b"!/".as_slice()));
@@ -318,6 +329,7 @@ pub(super) mod tests {
         let manifest = (std::str::from_utf8(MANIFEST).unwrap(), manifest.as_slice());
         check("lib-1.0.jar", &jar(&[manifest, lib]), &["org.x:lib:1.0 1 "]);
         check("app.jar", &jar(&[lib]), &["org.x:lib:1.0 1 "]);
+        check("app.jar", &jar(&[manifest, lib]), &[":app:3.0 1 ", "org.x:lib:1.0 0 "]);
         check("lib.jar", &jar(&[lib, dep]), &["org.x:lib:1.0 1 ", "org.x:dep:2.0 0 "]);
         check(
             "app-9.jar",

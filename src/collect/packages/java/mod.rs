@@ -8,6 +8,7 @@ pub mod archive;
 pub mod text;
 
 use self::archive::{Found, Reading};
+use self::text::{Coordinates, from_layout};
 use super::copies::{Copy, tell_apart};
 use super::installed;
 use super::purl::{Parts, purl};
@@ -15,8 +16,9 @@ use crate::collect::bytes::Bytes;
 use crate::collect::reader::Reader;
 use crate::collect::zip::Source;
 use crate::collect::{Collector, View};
+use crate::filesystem::resolve::{LastLink, resolve};
 use crate::model::{Package, PackageKey, Records, Stage, TreePath};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Reads Java archives.
 pub static COLLECTOR: Collector = Collector {
@@ -39,13 +41,14 @@ const ORDINARY: [&str; 4] =
 fn collect(view: &View<'_>, records: &mut Records) {
     let mut reader = Reader::new(view, records, Stage::Packages, 0);
     let ordinary = ORDINARY.map(TreePath::parse);
+    let linked = linked(view);
     let mut copies = Vec::new();
     for path in view.found {
         let result = Bytes::open(reader.filesystem, path);
         let Some(file) = reader.keep(path, result) else { continue };
         let names: Vec<&[u8]> = path.names().collect();
         let source = Source::File { file: &file, start: 0, size: file.size() };
-        let reading = Reading::of(&source, &names);
+        let reading = Reading::of(&source, &names, linked.get(path).cloned());
         for fault in reading.faults {
             reader.gap(path, fault.chain());
         }
@@ -72,6 +75,22 @@ fn collect(view: &View<'_>, records: &mut Records) {
         }
         reader.records.packages.push(package);
     }
+}
+
+/// What Maven calls archives that lie elsewhere: Debian's repository of Maven is made of links, and
+/// has a version `debian` of what it has by its own.
+fn linked(view: &View<'_>) -> HashMap<TreePath, Coordinates> {
+    let mut linked = HashMap::<TreePath, Coordinates>::new();
+    for path in view.found {
+        let names: Vec<&[u8]> = path.names().collect();
+        let Some(coordinates) = from_layout(&names) else { continue };
+        // A link that leads nowhere is no archive.
+        let Ok(Some(found)) = resolve(view.filesystem, path, LastLink::Follow) else { continue };
+        if found.path != *path && coordinates.version != "debian" {
+            linked.entry(found.path).or_insert(coordinates);
+        }
+    }
+    linked
 }
 
 /// The folder of an archive, which stays when another version takes its place; of what was unpacked
@@ -149,10 +168,16 @@ mod tests {
         for (path, bytes) in &files {
             tree.file(path, bytes);
         }
-        tree.symlink("/usr/share/java/lib.jar", "lib-1.jar");
+        let debian = "/usr/share/maven-repo/org/z/zoo";
+        tree.symlink("/usr/share/java/lib.jar", "lib-1.jar")
+            .file("/usr/share/java/zoo-3.jar", jar(&[]))
+            .symlink(&format!("{debian}/debian/zoo-debian.jar"), "/usr/share/java/zoo-3.jar")
+            .symlink(&format!("{debian}/3/zoo-3.jar"), "../../../../../java/zoo-3.jar");
         let mut found: Vec<TreePath> =
             files.iter().map(|(path, _)| TreePath::parse(path)).collect();
-        found.push(TreePath::parse("/usr/share/java/lib.jar"));
+        found.extend(["/usr/share/java/lib.jar", "/usr/share/java/zoo-3.jar"].map(TreePath::parse));
+        found.push(TreePath::parse(format!("{debian}/3/zoo-3.jar")));
+        found.push(TreePath::parse(format!("{debian}/debian/zoo-debian.jar")));
         let mut records = Records::default();
         collect(&View { filesystem: &tree, found: &found }, &mut records);
         let package = |p: &Package| format!("{} {} {}", p.key, p.version, p.purl);
@@ -160,6 +185,7 @@ mod tests {
             records.packages.iter().map(package).collect::<Vec<_>>(),
             [
                 "org.x:lib 1 pkg:maven/org.x/lib@1",
+                "org.z:zoo 3 pkg:maven/org.z/zoo@3",
                 "app [/opt] 7 ",
                 "org.x:lib [/opt/app-7.jar!/BOOT-INF/stored] 1 pkg:maven/org.x/lib@1",
                 "org.x:lib [/opt/app-7.jar] 2 pkg:maven/org.x/lib@2",
