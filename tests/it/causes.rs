@@ -235,3 +235,42 @@ fn chef_puppet_and_salt() {
     check_tool("puppet", CauseKind::Puppet, "File[/etc/motd]");
     check_tool("salt", CauseKind::Salt, "file.managed: /etc/motd");
 }
+
+/// What the logs do not say, or say against the tree.
+#[test]
+fn contradictions_are_stated() {
+    let kept = Kept::default();
+    let day =
+        |day: i64, hour: i64| Timestamp::from_seconds(1_795_392_000 + day * 86_400 + hour * 3600);
+    let mut before = MemoryFilesystem::new();
+    let mut after = MemoryFilesystem::new();
+    for path in ["/etc/backdated", "/etc/silent", "/etc/late"] {
+        before.file(path, "old");
+        before.change(path, |one| one.mtime = day(-9, 0));
+        after.file(path, "new");
+    }
+    let golden = kept.scan(&before, "golden", None);
+    // One day of silence in the middle.
+    let line = |time: Timestamp| format!("{time} web cron[1]: (root) CMD (true)\n");
+    let task = |time: Timestamp| format!("{time} web ansible-copy: Invoked with dest=/etc/x\n");
+    let times = [day(0, 0), day(0, 1), day(1, 1), day(1, 2)];
+    let log: String = times.map(line).into_iter().chain([task(day(1, 3))]).collect();
+    after.file("/var/log/syslog", log);
+    for (path, mtime, ctime) in [
+        ("/etc/backdated", day(-9, 0), day(1, 2)),
+        ("/etc/silent", day(0, 12), day(0, 12)),
+        ("/etc/late", day(3, 0), day(3, 0)),
+    ] {
+        after.change(path, |one| (one.mtime, one.ctime) = (mtime, Some(ctime)));
+    }
+    let current = kept.scan(&after, "web", Some(&golden.header));
+    let hosts = Hosts { kept, golden, current };
+    let (_, notes) = attributed(&hosts, &hosts.current.records.events);
+    let check = |words: &str, path: &str| {
+        let told = notes.iter().any(|note| note.contains(words) && note.contains(path));
+        assert!(told, "{words} {path}: {notes:#?}");
+    };
+    check("later than all logs", "(/etc/late)");
+    check("says nothing from 2026-11-23T01:00:00Z to 2026-11-24T01:00:00Z", "(/etc/silent)");
+    check("no later time of modification", "(/etc/backdated)");
+}
