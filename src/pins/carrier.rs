@@ -55,6 +55,7 @@ pub const CARRIERS: &[Carrier] = &[
     super::manifests::BREWFILE,
     super::manifests::CONDA,
     super::ansible::CARRIER,
+    super::vagrant::CARRIER,
     super::makefile::CARRIER,
     super::terraform::CARRIER,
     super::script::POWERSHELL,

@@ -66,6 +66,7 @@ mod steps;
 pub mod strength;
 pub mod suppress;
 pub mod terraform;
+pub mod vagrant;
 pub mod walk;
 pub mod yaml;
 

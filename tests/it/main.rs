@@ -15,6 +15,7 @@ mod block_oracle;
 mod btrfs_hostile;
 mod btrfs_oracle;
 mod causes;
+mod ci_files;
 mod containers;
 mod disk_target;
 mod dpkg;

@@ -513,6 +513,15 @@ pub const CARRIERS: &[Template] = &[
         path: "cloudbuild.yaml",
         lay: |command| Laid::between("steps:\n- script: \"", command, "\"\n", json),
     },
+    Template {
+        carrier: "vagrant",
+        form: "shell provisioner, here-document",
+        path: "Vagrantfile",
+        lay: |command| {
+            let before = "Vagrant.configure(\"2\") do |config|\n  config.vm.provision \"shell\", inline: <<-SHELL\n    set -e\n    ";
+            plain(before, command, "\n  SHELL\nend\n")
+        },
+    },
 ];
 
 /// A command, and its inputs in order: ecosystem, subject, strength with credits.

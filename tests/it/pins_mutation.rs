@@ -127,6 +127,35 @@ const SAMPLES: &[(&str, &str)] = &[
         "Jenkinsfile",
         "@Library('«own@v1.2.3|own»') _\npipeline {\n  agent { docker { image '«maven@sha256:H64|maven:3»' } }\n  stages { stage('a') { steps { sh 'pip install «x==1.0|x»' } } }\n}\n",
     ),
+    ("requirements.txt", "# own\n«flask==3.0.2|flask»\n«requests==2.31.0|requests»\n"),
+    (
+        "pyproject.toml",
+        "[project]\ndependencies = [\"«a==1.0.2|a»\", \"«b==2.0|b~\\=2.0»\"]\n[build-system]\nrequires = [\"«hatchling==1.21.0|hatchling»\"]\n",
+    ),
+    (
+        "package.json",
+        "{\n\t\"dependencies\": {\"a\": \"«1.2.3|^1.2.3»\", \"b\": \"«1.0.0|latest»\"},\n\t\"packageManager\": \"«pnpm@9.1.0|pnpm@9»\"\n}\n",
+    ),
+    (
+        "Cargo.toml",
+        "[package]\nname = \"own\"\n[dependencies]\na = \"«=1.2.3|1.2»\"\nb = { version = \"«=2.0.1|*»\", features = [] }\n",
+    ),
+    (
+        "Gemfile",
+        "source 'https://rubygems.org'\nruby '«3.2.1|3.2»'\ngem '«a', '1.0.2|a»'\ngem \"b\", git: 'https://e.org/b', tag: '«v1.2.3|main»'\n",
+    ),
+    ("go.mod", "module own\n\ntoolchain «go1.22.1|go1.22»\n\nrequire e.org/a v1.0.0\n"),
+    ("composer.json", "{\"require\": {\"php\": \">=8\", \"a/b\": \"«1.2.3|^1.2»\"}}"),
+    (".tool-versions", "nodejs «20.11.1|20»\npython «3.12.1|latest»\n"),
+    ("rust-toolchain.toml", "[toolchain]\nchannel = \"«1.75.0|stable»\"\n"),
+    (
+        "environment.yml",
+        "dependencies:\n- «python=3.12.1|python»\n- pip: ['«flask==3.0.2|flask»']\n",
+    ),
+    (
+        "Vagrantfile",
+        "Vagrant.configure(\"2\") do |config|\n  config.vm.box = \"a/b\"\n  config.vm.box_download_checksum = \"x\"\n  config.vm.provision \"shell\", inline: <<-SHELL\n    apt-get install «curl=7.88.1-10|curl»\n  SHELL\nend\n",
+    ),
 ];
 
 /// One variant of a sample: which pin is taken away (none at first), and the text.

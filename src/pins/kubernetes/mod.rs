@@ -63,12 +63,30 @@ fn recognises(path: &str, head: &[u8]) -> bool {
 fn read(file: &SourceFile, audit: &mut Audit<'_>) {
     let fragment = file.fragment();
     let json = repository::extension(&file.path) == Some("json");
-    let stream = if json { yaml::json(&fragment) } else { yaml::parse(&fragment) };
+    let mut stream = if json { yaml::json(&fragment) } else { yaml::parse(&fragment) };
+    if json && stream.documents.is_empty() {
+        // Several objects one after the other, as kubectl takes them.
+        let objects = objects(fragment.text());
+        let parts = objects.into_iter().map(|range| yaml::parse(&fragment.slice(range)));
+        let parts: Vec<yaml::Stream> = parts.collect();
+        if parts.len() > 1 && parts.iter().all(|part| part.faults.is_empty()) {
+            let documents = parts.into_iter().flat_map(|part| part.documents).collect();
+            stream = yaml::Stream { documents, faults: Vec::new() };
+        }
+    }
     let documents =
         if fragment.text().contains("{{") { stream.documents } else { stream.report(audit) };
     for document in documents {
         resource(&document, audit, 0);
     }
+}
+
+/// Where objects begin and end that stand one after the other, each brace on a line of its own.
+fn objects(text: &str) -> Vec<std::ops::Range<usize>> {
+    let mut starts = vec![0];
+    starts.extend(text.match_indices("\n{").map(|(at, _)| at.saturating_add(1)));
+    let ends = starts.iter().skip(1).copied().chain([text.len()]).collect::<Vec<_>>();
+    starts.into_iter().zip(ends).map(|(start, end)| start..end).collect()
 }
 
 /// Audits manifests that another file carries; their raw ranges count in [`Audit::file`].
@@ -227,6 +245,7 @@ fn is_image(word: &str) -> bool {
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "._-/:@+$(){}".contains(c) || c == UNKNOWN)
         && !bare.is_empty()
+        && word.contains(|c: char| c.is_ascii_alphabetic() || c == UNKNOWN)
         && !["true", "false", "null", "~"].contains(&word)
         && !word.starts_with(['/', '.', '-', ':', '@'])
         && !word.contains("$(")
@@ -275,6 +294,18 @@ mod tests {
             ],
         );
         check("apiVersion: v1\nkind: Pod\nspec:\n  {{ if .x }}\n a: [\n", &[]);
+    }
+
+    #[test]
+    fn objects_may_follow_each_other() {
+        check_files(
+            &CARRIER,
+            &[(
+                "a.json",
+                "{\n \"apiVersion\": \"v1\", \"kind\": \"Pod\",\n \"spec\": {\"containers\": [{\"image\": \"nginx\"}]}\n}\n{\n \"kind\": \"Pod\", \"spec\": {\"image\": \"4\"}\n}\n",
+            )],
+            &["container-image nginx none @nginx"],
+        );
     }
 
     #[test]
