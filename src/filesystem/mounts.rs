@@ -13,10 +13,45 @@ use std::sync::Arc;
 /// As many parts as a tree may have; no system mounts more of one disk.
 const MAX_PARTS: usize = 250;
 
+/// What a mount says of a medium that has no rights of its own (`uid=`, `fmask=`, … of vfat).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// Whose everything is.
+    pub uid: u32,
+    /// Likewise.
+    pub gid: u32,
+    /// Bits of the mode that regular files do not have.
+    pub file_mask: u16,
+    /// Bits of the mode that directories do not have.
+    pub directory_mask: u16,
+}
+
+impl Default for Rights {
+    /// As root mounts it who says nothing.
+    fn default() -> Self {
+        Self { uid: 0, gid: 0, file_mask: 0o022, directory_mask: 0o022 }
+    }
+}
+
+impl Rights {
+    fn apply(self, metadata: &mut Metadata) {
+        let mask = match metadata.kind {
+            FileKind::Directory => self.directory_mask,
+            _ => self.file_mask,
+        };
+        // What is read-only on the medium stays so.
+        let full = if metadata.mode & 0o200 == 0 { 0o555 } else { 0o777 };
+        metadata.mode = full & !mask;
+        (metadata.uid, metadata.gid) = (self.uid, self.gid);
+    }
+}
+
 #[derive(Debug)]
 struct Part {
     filesystem: Arc<dyn Filesystem>,
     root: Node,
+    /// Where the medium has none.
+    rights: Option<Rights>,
     /// Whether something is mounted in it.
     has_points: bool,
 }
@@ -49,17 +84,19 @@ impl Mounts {
     /// A tree whose root is a directory of a file system: a subvolume.
     #[must_use]
     pub fn rooted_at(filesystem: Arc<dyn Filesystem>, root: Node) -> Self {
-        let part = Part { filesystem, root, has_points: false };
+        let part = Part { filesystem, root, rights: None, has_points: false };
         Self { parts: vec![part], points: HashMap::new() }
     }
 
     /// Mounts a directory of a file system (mostly its root) at a path of the tree as it is so
-    /// far. The path must lead to a directory, over links as it may.
+    /// far. The path must lead to a directory, over links as it may. The rights are given to a
+    /// medium that carries none.
     pub fn mount(
         &mut self,
         path: &TreePath,
         filesystem: Arc<dyn Filesystem>,
         root: Node,
+        rights: Rights,
     ) -> Result<(), Fault> {
         if self.parts.len() >= MAX_PARTS {
             return Err(Fault::limit(format!("more than {MAX_PARTS} mounted file systems")));
@@ -78,7 +115,9 @@ impl Mounts {
         let inode = part.filesystem.metadata(&inner)?.inode;
         part.has_points = true;
         self.points.insert((index, inode, name.to_vec()), self.parts.len());
-        self.parts.push(Part { filesystem, root, has_points: false });
+        let carries = filesystem.carries();
+        let rights = (!carries.mode && !carries.owner).then_some(rights);
+        self.parts.push(Part { filesystem, root, rights, has_points: false });
         Ok(())
     }
 
@@ -129,6 +168,9 @@ impl Filesystem for Mounts {
         // Inodes of two parts are never hard links of each other.
         let (filesystem, inode) = metadata.inode;
         metadata.inode = (filesystem ^ (index as u64).rotate_right(8), inode);
+        if let Some(rights) = part.rights {
+            rights.apply(&mut metadata);
+        }
         Ok(metadata)
     }
 
@@ -210,9 +252,13 @@ mod tests {
     fn parts_take_their_places() {
         let mut mounts = Mounts::new(tree(&["/etc/fstab", "/boot/hidden", "/usr/bin/ls"]));
         let boot = tree(&["/vmlinuz", "/efi/nothing"]);
-        mounts.mount(&TreePath::parse("/link"), Arc::clone(&boot), boot.root()).unwrap();
+        mounts
+            .mount(&TreePath::parse("/link"), Arc::clone(&boot), boot.root(), Rights::default())
+            .unwrap();
         let efi = tree(&["/EFI/shim"]);
-        mounts.mount(&TreePath::parse("/boot/efi"), Arc::clone(&efi), efi.root()).unwrap();
+        mounts
+            .mount(&TreePath::parse("/boot/efi"), Arc::clone(&efi), efi.root(), Rights::default())
+            .unwrap();
         let check = |path: &str, expected: Option<&str>| {
             let bytes = read_file(&mounts, &TreePath::parse(path), 100).unwrap();
             assert_eq!(bytes.as_deref(), expected.map(str::as_bytes), "{path}");
@@ -230,7 +276,22 @@ mod tests {
         assert!(names.iter().any(|entry| entry.name.as_bytes() == b"vmlinuz"));
         let inode = |node: &Node| mounts.metadata(node).unwrap().inode;
         assert_ne!(inode(&root), inode(&boot_entry.node));
-        let missing = mounts.mount(&TreePath::parse("/none"), Arc::clone(&efi), efi.root());
+        let rights = Rights { uid: 7, gid: 8, file_mask: 0o137, directory_mask: 0o077 };
+        let check = |kind: FileKind, mode: u16, expected: u16| {
+            let mut metadata = mounts.metadata(&root).unwrap();
+            (metadata.kind, metadata.mode) = (kind, mode);
+            rights.apply(&mut metadata);
+            assert_eq!((metadata.mode, metadata.uid, metadata.gid), (expected, 7, 8));
+        };
+        check(FileKind::Directory, 0o755, 0o700);
+        check(FileKind::File, 0o755, 0o640);
+        check(FileKind::File, 0o555, 0o440);
+        let missing = mounts.mount(
+            &TreePath::parse("/none"),
+            Arc::clone(&efi),
+            efi.root(),
+            Rights::default(),
+        );
         assert!(missing.unwrap_err().detail.ends_with("no directory to mount at"));
     }
 }

@@ -29,6 +29,11 @@ fn tree(folder: &Path) -> PathBuf {
     };
     let bytes: Vec<u8> = (0..200_000).map(|_| noise()).collect();
     fs::write(tree.join("noise"), &bytes).unwrap();
+    fs::create_dir(tree.join("ends")).unwrap();
+    for index in 0..150 {
+        let end = 10_000 + index * 331;
+        fs::write(tree.join(format!("ends/{index}")), &text[index * 100..end]).unwrap();
+    }
     let mixed = [text.as_bytes(), &bytes, text.as_bytes(), &bytes[..777]].concat();
     fs::write(tree.join("mixed"), mixed).unwrap();
     tree
@@ -80,7 +85,21 @@ fn erofs_with_shared_parts() {
 
 #[test]
 fn erofs_with_packed_ends() {
-    check(&[&["-zlz4hc", "-Efragments", "-C16384"]]);
+    check(&[
+        &["-zlz4hc", "-Efragments", "-C16384"],
+        &["-zlz4hc", "-Eztailpacking"],
+        &["-zlz4", "-Eztailpacking", "-C65536"],
+        &["-zlz4hc", "-Eztailpacking,legacy-compress"],
+        &["-zlz4hc", "-Eztailpacking,fragments,dedupe"],
+    ]);
+}
+
+/// mkfs.erofs from 1.7 on has them.
+#[test]
+fn erofs_with_other_compressors() {
+    for name in ["-zlzma", "-zdeflate", "-zzstd"] {
+        check(&[&[name], &[name, "-Eztailpacking,fragments,dedupe", "-C65536"]]);
+    }
 }
 
 #[test]

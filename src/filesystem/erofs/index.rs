@@ -2,7 +2,6 @@
 //! extents that it makes.
 
 use super::inode::{Inode, Layout};
-use super::superblock::incompat;
 use super::volume::Volume;
 use crate::filesystem::bytes::{array, byte, le16, le32, le64, to_usize};
 use crate::model::Fault;
@@ -33,8 +32,6 @@ pub enum Packing {
     Interlaced,
     /// With the algorithm of that number.
     Compressed(u8),
-    /// As an end that its writer moved away from the inode; where to is not certain.
-    Unknown,
     /// In the inode of all ends, at this place of its bytes.
     Fragment,
 }
@@ -96,6 +93,8 @@ pub fn read(volume: &Volume, inode: &Inode) -> Result<Vec<Extent>, Fault> {
         return Err(Fault::limit(format!("{count} logical clusters, more than {MAX_CLUSTERS}")));
     }
     let (mut extents, end) = walk(volume, &header, count, is_compact)?;
+    // Where the end is packed behind the inode, a head that says so may stand at the file's end.
+    while extents.pop_if(|extent| extent.start >= inode.size && extent.start > 0).is_some() {}
     if let Some(tail) = extents.last_mut() {
         if header.advise & advise::INLINE != 0 {
             let stored = u64::from(le16(&raw, 2)?);
@@ -106,9 +105,6 @@ pub fn read(volume: &Volume, inode: &Inode) -> Result<Vec<Extent>, Fault> {
                 place |= (tail.place >> volume.superblock.block_bits) << 32;
             }
             (tail.place, tail.packing) = (place, Packing::Fragment);
-        } else if volume.superblock.has(incompat::INLINE_ENDS) {
-            // Writers leave a block's number there that is none when an end found no room.
-            tail.packing = Packing::Unknown;
         }
     }
     Ok(extents)

@@ -259,9 +259,6 @@ fn fill(volume: &Volume, extent: &Extent, stored: &[u8], bytes: &mut [u8]) -> Re
         Packing::Compressed(other) => {
             return Err(Fault::unsupported(format!("compressed with algorithm {other}")));
         }
-        Packing::Unknown => {
-            return Err(Fault::unsupported("an end moved away from its inode (ztailpacking)"));
-        }
         Packing::Fragment => return Err(Fault::damaged("an end of a file is no extent")),
     };
     // Compressed bytes end where their blocks end.

@@ -3,8 +3,8 @@
 //! Follows the kernel's `fs/erofs/erofs_fs.h` and `Documentation/filesystems/erofs.rst`: plain,
 //! inline, chunked and compressed files (LZ4, MicroLZMA, DEFLATE, Zstandard) with shared extents,
 //! inline ends and ends in the packed inode; short and long inodes; attributes shared and with long
-//! prefixes. Named and not read: ends that found no room behind their inodes, 48-bit addresses, metadata boxes, data on further devices. There
-//! is no time of the inode's last change. Not looked at: the checksum of the superblock.
+//! prefixes. Named and not read: 48-bit addresses, metadata boxes, data on further devices. There is
+//! no time of the inode's last change. Not looked at: the checksum of the superblock.
 //!
 //! The tree cannot be made to loop: a directory is entered only where its own `..` says that it
 //! lies, and once from there.

@@ -13,8 +13,6 @@ const MAGIC: u32 = 0xe0f5_e1e2;
 pub mod incompat {
     /// Compressed data ends where its blocks end.
     pub const ZERO_PADDING: u32 = 1;
-    /// Ends of compressed files lie behind their inodes.
-    pub const INLINE_ENDS: u32 = 0x10;
     /// Parts of files lie in the inode of all ends.
     pub const FRAGMENTS: u32 = 0x20;
     /// All that this reader knows.

@@ -1,6 +1,7 @@
 //! `/etc/fstab`: what a system mounts where. Format: fstab(5).
 
 use crate::filesystem::SubvolumeName;
+use crate::filesystem::mounts::Rights;
 use crate::model::path::Escaped;
 use crate::model::{Fault, TreePath};
 
@@ -38,6 +39,24 @@ impl FstabLine {
         let number = number
             .ok_or_else(|| Fault::damaged(format!("subvolid={} is no number", Escaped(digits))))?;
         Ok(Some(SubvolumeName::Id(number)))
+    }
+
+    /// Whose the files are of a medium without owners, and what their modes are (mount(8), "Mount
+    /// options for fat"). Names of users are not looked up.
+    pub(super) fn rights(&self) -> Rights {
+        let number = |name: &str, radix: u32| {
+            let digits = str::from_utf8(self.option(name)?).ok()?;
+            u32::from_str_radix(digits, radix).ok()
+        };
+        let mask = |name: &str| number(name, 8).and_then(|mask| u16::try_from(mask).ok());
+        let plain = Rights::default();
+        let both = mask("umask").unwrap_or(plain.file_mask);
+        Rights {
+            uid: number("uid", 10).unwrap_or(plain.uid),
+            gid: number("gid", 10).unwrap_or(plain.gid),
+            file_mask: mask("fmask").unwrap_or(both),
+            directory_mask: mask("dmask").unwrap_or(both),
+        }
     }
 
     /// Whether it is there for a flag.
@@ -113,5 +132,14 @@ mod tests {
         assert_eq!(subvolume("ro").unwrap(), "None");
         assert!(subvolume("subvolid=x").is_err());
         assert!(root.has("ro") && !root.has("rw"));
+        let rights = |options: &str| {
+            let line = format!("/dev/vda1 /boot/efi vfat {options} 0 1");
+            let rights = parse(line.as_bytes()).first().unwrap().rights();
+            let Rights { uid, gid, file_mask, directory_mask } = rights;
+            format!("{uid}:{gid} {file_mask:o} {directory_mask:o}")
+        };
+        assert_eq!(rights("defaults"), "0:0 22 22");
+        assert_eq!(rights("umask=0077"), "0:0 77 77");
+        assert_eq!(rights("fmask=0137,dmask=0027,uid=5,gid=disk,umask=0"), "5:0 137 27");
     }
 }

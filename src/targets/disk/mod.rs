@@ -12,7 +12,7 @@ mod root;
 use super::spec;
 use super::{Target, TargetSpec};
 use crate::block::{self, Volume, open_image};
-use crate::filesystem::mounts::Mounts;
+use crate::filesystem::mounts::{Mounts, Rights};
 use crate::filesystem::recognise::{self, Identity};
 use crate::filesystem::resolve::read_file;
 use crate::filesystem::{Filesystem, Node};
@@ -265,6 +265,7 @@ impl<'a> Assembly<'a> {
             None => filesystem.root(),
             Some(name) => filesystem.subvolume(name)?,
         };
-        self.mounts.mount(path, filesystem, root)
+        let rights = line.map_or_else(Rights::default, FstabLine::rights);
+        self.mounts.mount(path, filesystem, root, rights)
     }
 }
