@@ -56,4 +56,5 @@ mod vm_drift;
 mod vm_images;
 mod xattr;
 mod xfs_hostile;
+mod xfs_log;
 mod xfs_oracle;

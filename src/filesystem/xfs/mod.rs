@@ -4,15 +4,15 @@
 //! block's own number and owner; what fails is a fault of that part. Refused as a whole: features
 //! that are not known, versions before 4. Refused by the node: bytes in the realtime section. Not
 //! looked at: free space and inode trees (an inode is where its number says), reverse mappings,
-//! quota. A dirty log is not replayed; the root's listing has the fault that says so. Directories
-//! of `ascii-ci` are read with names as they were written.
+//! quota. A log that was not replayed is replayed in memory; where it cannot be, the root's listing
+//! has the fault that says so. Directories of `ascii-ci` are read with names as they were written.
 //!
 //! | file | what it reads |
 //! |---|---|
 //! | [`superblock`] | the superblock, features, where numbers lie |
 //! | [`volume`] | blocks, inodes |
 //! | [`checksum`] | checksums and headers of version 5 |
-//! | [`log`] | whether the log is clean |
+//! | [`log`] | the log, replayed in memory |
 //! | [`inode`] | one inode |
 //! | [`fork`] | which blocks a fork has |
 //! | [`mod@file`] | bytes of files and links |
@@ -63,10 +63,14 @@ impl Xfs {
         Volume::probe(device)
     }
 
-    /// Reads the superblock and looks whether the log is clean.
+    /// Reads the superblock and, where it was not unmounted, the log.
     pub fn open(device: Arc<dyn BlockDevice>) -> Result<Self, Fault> {
-        let volume = Volume::open(device)?;
-        let mut faults = log::faults(&volume);
+        let volume = Volume::open(Arc::clone(&device))?;
+        let log::Changes { sectors, mut faults } = log::changes(&volume);
+        let volume = match sectors.is_empty() {
+            true => volume,
+            false => Volume::open(Arc::new(log::Patched::new(device, sectors)))?,
+        };
         if volume.superblock.incompat & incompat::NEEDS_REPAIR != 0 {
             faults.push(Fault::damaged("it is marked to be repaired before it is used again"));
         }

@@ -1,14 +1,34 @@
-//! The log: whether it holds changes that are not in their places yet.
+//! The log: whether it holds changes that are not in their places yet, and those changes.
 //!
 //! Follows `fs/xfs/xfs_log_recover.c`: every sector of the log begins with the number of the round
 //! in which it was written, so that the head is found by halving; the last record before it tells
 //! where the tail was. A log whose last record says that the file system was unmounted, or whose
-//! head and tail meet, has nothing to replay. Replay is not done: what a dirty log holds is said.
+//! head and tail meet, has nothing to replay. Else everything from tail to head is replayed in
+//! memory; nothing is written. A log that cannot be replayed (another order of bytes, more than is
+//! kept in memory, damage) is left alone as a whole, and what that means is said.
+//!
+//! | file | what it reads |
+//! |---|---|
+//! | [`record`] | records: checksums, data with their own first bytes |
+//! | [`transaction`] | operations put together into what each transaction changed |
+//! | [`replay`], [`inode`] | those changes as sectors |
+//! | [`patched`] | the device with these sectors |
+
+mod inode;
+mod patched;
+mod record;
+mod replay;
+mod transaction;
+
+pub use patched::Patched;
+pub use replay::Changes;
 
 use super::superblock::Superblock;
 use super::volume::Volume;
-use crate::filesystem::bytes::{array, be32, be64, byte, to_usize};
+use crate::filesystem::bytes::{be32, byte, to_usize};
 use crate::model::Fault;
+use record::Record;
+use transaction::Transactions;
 
 /// The log is addressed by these.
 const SECTOR: usize = 512;
@@ -17,31 +37,34 @@ const MAGIC: u32 = 0xfeed_babe;
 const MAX_BACK: u64 = (4 << 20) / 512;
 /// Sectors read at once on the way back.
 const STEP: u64 = 128;
-/// Data that one header sector covers.
-const COVERED: u32 = 32 << 10;
+/// Buffers of the log that are written at once: as many records at its end may be torn.
+const MAX_TORN: usize = 8;
 /// In the flags of an operation: the file system was unmounted.
 const UNMOUNTED: u8 = 0x20;
 const FLAGS_AT: usize = 9;
 
-/// What the tree may lack, as faults of the top directory; empty where the log is clean.
-pub fn faults(volume: &Volume) -> Vec<Fault> {
-    let fault = if volume.superblock.log_start == 0 {
-        Fault::unsupported(
+/// What the log holds that is not in its place; faults of the top directory where it could not be
+/// had.
+pub fn changes(volume: &Volume) -> Changes {
+    let only = |fault| Changes { faults: vec![fault], ..Changes::default() };
+    if volume.superblock.log_start == 0 {
+        return only(Fault::unsupported(
             "the log lies on another device; the tree may lack what that log still holds",
-        )
-    } else {
-        match is_clean(volume) {
-            Ok(true) => return Vec::new(),
-            Ok(false) => Fault::unsupported(
+        ));
+    }
+    match is_clean(volume) {
+        Ok(true) => Changes::default(),
+        Ok(false) => replay_all(volume).unwrap_or_else(|fault| {
+            only(fault.within(
                 "the log holds changes that are not in their places yet, because the file system \
-                 was not unmounted; the tree may lag behind by them and contradict itself \
-                 (mounting and unmounting it once replays them)",
-            ),
-            Err(fault) => fault
-                .within("the log cannot be read; the tree may lack changes that it still holds"),
-        }
-    };
-    vec![fault]
+                 was not unmounted, and could not be replayed; the tree may lag behind by them and \
+                 contradict itself (mounting and unmounting it once replays them)",
+            ))
+        }),
+        Err(fault) => only(
+            fault.within("the log cannot be read; the tree may lack changes that it still holds"),
+        ),
+    }
 }
 
 /// The log's sectors.
@@ -72,6 +95,24 @@ impl<'a> Log<'a> {
         Ok(bytes)
     }
 
+    /// A sector by its number, which may lie behind the end.
+    fn wrap(&self, sector: u64) -> u64 {
+        sector.checked_rem(self.sectors).unwrap_or(0)
+    }
+
+    /// Sectors that may go on at the beginning.
+    fn read_around(&self, at: u64, count: u64) -> Result<Vec<u8>, Fault> {
+        let first = count.min(self.sectors.saturating_sub(at));
+        let mut bytes = self.read(at, first)?;
+        bytes.extend(self.read(0, count.saturating_sub(first).min(at))?);
+        if to_usize(count)?.saturating_mul(SECTOR) != bytes.len() {
+            return Err(Fault::damaged(format!(
+                "a record of {count} sectors, longer than the log"
+            )));
+        }
+        Ok(bytes)
+    }
+
     /// The round in which a sector was written.
     fn round(&self, at: u64) -> Result<u32, Fault> {
         let bytes = self.read(at, 1)?;
@@ -98,6 +139,23 @@ impl<'a> Log<'a> {
         Ok(high)
     }
 
+    /// The head, or before it the first sector that the last writes left out: they were made at once
+    /// and ended in any order.
+    fn whole_head(&self, head: u64) -> Result<u64, Fault> {
+        let first = head.saturating_sub(MAX_BACK);
+        let Some(before) = head.checked_sub(1) else { return Ok(head) };
+        let wanted = self.round(before)?;
+        let bytes = self.read(first, head.saturating_sub(first))?;
+        for (sector, at) in bytes.chunks_exact(SECTOR).zip(first..) {
+            let own = be32(sector, 0)?;
+            let round = if own == MAGIC { be32(sector, 4)? } else { own };
+            if round != wanted {
+                return Ok(if at == first { head } else { at });
+            }
+        }
+        Ok(head)
+    }
+
     /// The last record that begins before `head`: where, and its header.
     fn last_record(&self, head: u64) -> Result<(u64, Vec<u8>), Fault> {
         let mut end = if head == 0 { self.sectors } else { head };
@@ -120,6 +178,62 @@ impl<'a> Log<'a> {
     }
 }
 
+/// What came of reading the log from its tail on.
+enum Outcome {
+    Whole(Transactions),
+    /// A record is not whole; the one before it, if there is any.
+    Torn {
+        at: u64,
+        before: Option<u64>,
+    },
+}
+
+/// Replays the log, without the records at its end that are not whole.
+fn replay_all(volume: &Volume) -> Result<Changes, Fault> {
+    let log = Log::open(volume)?;
+    let mut head = log.whole_head(log.head()?)?;
+    let (mut last, _) = log.last_record(head)?;
+    for _ in 0..=MAX_TORN {
+        match gather(&log, last, head)? {
+            Outcome::Whole(found) => return replay::replay(volume, &found.committed),
+            Outcome::Torn { at, before: Some(before) } => (head, last) = (at, before),
+            // The tail of the one that is torn is not to be trusted either.
+            Outcome::Torn { at, before: None } if at == last => {
+                head = at;
+                last = log.last_record(head)?.0;
+            }
+            Outcome::Torn { at, before: None } => {
+                return Err(Fault::damaged(format!("no record lies at its tail, sector {at}")));
+            }
+        }
+    }
+    Err(Fault::damaged("its last records are torn"))
+}
+
+/// Reads from the tail, as the record at `last` has it, up to the head.
+fn gather(log: &Log<'_>, last: u64, head: u64) -> Result<Outcome, Fault> {
+    let mut at = Record::parse(&log.read(last, 1)?)?.tail;
+    let mut found = Transactions::default();
+    let mut before = None;
+    let mut left = log.sectors;
+    while at != head {
+        if at >= log.sectors {
+            return Err(Fault::damaged(format!("a tail at sector {at} of {}", log.sectors)));
+        }
+        let Some((record, data)) = record::read(log, at)? else {
+            return Ok(Outcome::Torn { at, before });
+        };
+        found.take(&data, record.operations)?;
+        before = Some(at);
+        let length = record.header_sectors.saturating_add(record.data_sectors);
+        left = left
+            .checked_sub(length)
+            .ok_or_else(|| Fault::damaged("its records go round more than once"))?;
+        at = record.next(log, at);
+    }
+    Ok(Outcome::Whole(found))
+}
+
 /// Whether nothing is left to replay.
 fn is_clean(volume: &Volume) -> Result<bool, Fault> {
     let log = Log::open(volume)?;
@@ -133,39 +247,13 @@ fn is_clean(volume: &Volume) -> Result<bool, Fault> {
     if record.tail == head {
         return Ok(true);
     }
-    let wrap = |sector: u64| sector.checked_rem(log.sectors).unwrap_or(0);
     let data = at.saturating_add(record.header_sectors);
-    let is_last = wrap(data.saturating_add(record.data_sectors)) == head;
+    let is_last = log.wrap(data.saturating_add(record.data_sectors)) == head;
     if !is_last || record.operations != 1 {
         return Ok(false);
     }
-    let operation = log.read(wrap(data), 1)?;
+    let operation = log.read(log.wrap(data), 1)?;
     Ok(byte(&operation, FLAGS_AT)? & UNMOUNTED != 0)
-}
-
-/// The header of a record (`xlog_rec_header`).
-#[derive(Debug, PartialEq, Eq)]
-struct Record {
-    header_sectors: u64,
-    data_sectors: u64,
-    operations: u32,
-    /// The sector of the oldest change that is not in its place.
-    tail: u64,
-}
-
-impl Record {
-    fn parse(bytes: &[u8]) -> Result<Self, Fault> {
-        let version = be32(bytes, 8)?;
-        let data = be32(bytes, 12)?;
-        let size = if version & 2 != 0 { be32(bytes, 320)? } else { 0 };
-        let tail = u32::from_be_bytes(array(&be64(bytes, 24)?.to_be_bytes(), 4)?);
-        Ok(Self {
-            header_sectors: size.div_ceil(COVERED).max(1).into(),
-            data_sectors: u64::from(data).div_ceil(SECTOR as u64),
-            operations: be32(bytes, 40)?,
-            tail: tail.into(),
-        })
-    }
 }
 
 #[cfg(test)]
