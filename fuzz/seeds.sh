@@ -70,6 +70,18 @@ xfs() {
     one short -m crc=0 -b size=512 -n size=4096
     one kinds -m crc=0 -b size=1024 -n size=4096,ftype=0
     one checksums -b size=1024
+    # A log that was not replayed needs a mount.
+    truncate -s 64M "$work/log"
+    mkfs.xfs --unsupported -q -f -d size=64m,agcount=2 -l agnum=0 -b size=1024 "$work/log"
+    mkdir -p "$work/mount"
+    if mount -t xfs -o loop "$work/log" "$work/mount" 2>/dev/null; then
+        mkdir "$work/mount/few"
+        for i in $(seq 20); do ln -s "$i" "$work/mount/few/link-$i"; done
+        setfattr -n user.small -v value "$work/mount/few" || :
+        xfs_io -x -c 'shutdown -f' "$work/mount"
+        umount "$work/mount"
+        head -c 1300K "$work/log" >"$out/log"
+    fi
 }
 
 tars() {
