@@ -34,11 +34,11 @@ impl Sectors {
 
     /// Lays what is newer over bytes that were read at `offset`.
     pub fn lay_over(&self, offset: u64, bytes: &mut [u8]) {
-        let size = SECTOR as u64;
+        const SIZE: u64 = SECTOR as u64;
         let end = offset.saturating_add(bytes.len() as u64);
-        for (number, sector) in self.0.range(offset / size..end.div_ceil(size)) {
-            let place = number.saturating_mul(size);
-            let (from, to) = (place.max(offset), place.saturating_add(size).min(end));
+        for (number, sector) in self.0.range(offset / SIZE..end.div_ceil(SIZE)) {
+            let place = number.saturating_mul(SIZE);
+            let (from, to) = (place.max(offset), place.saturating_add(SIZE).min(end));
             let within = |base: u64| {
                 let index =
                     |at: u64| usize::try_from(at.saturating_sub(base)).unwrap_or(usize::MAX);
