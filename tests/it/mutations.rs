@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How many mutations of each image; without it each test has a number of its own.
 const COUNT: &str = "DRIFTCHECK_MUTATIONS";
@@ -20,8 +20,10 @@ const COUNT: &str = "DRIFTCHECK_MUTATIONS";
 const INNER: &str = "DRIFTCHECK_MUTATIONS_INNER";
 /// Of everything that is not a mapped file, the image itself and its copies included.
 const MEMORY: u64 = 512 << 20;
-/// For one mutation.
+/// Of the processor, for one mutation: other work of the machine does not count.
 const SECONDS: u64 = 10;
+/// Of the clock, for one that waits.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Mutations so far.
 static DONE: AtomicU64 = AtomicU64::new(0);
@@ -60,20 +62,28 @@ pub fn are_done_elsewhere(test: &str) -> bool {
 
 /// Ends the process where one mutation takes too long.
 fn watch() {
-    let mut last = u64::MAX;
+    let mut begun = (u64::MAX, 0, Instant::now());
     loop {
-        std::thread::sleep(Duration::from_secs(SECONDS));
-        let now = DONE.load(Ordering::Relaxed);
-        if now == last && now > 0 {
-            eprintln!("mutation {now} takes more than {SECONDS} seconds");
+        std::thread::sleep(Duration::from_secs(1));
+        let (number, used) = (DONE.load(Ordering::Relaxed), processor_seconds());
+        if number != begun.0 {
+            begun = (number, used, Instant::now());
+        } else if number > 0 && (used - begun.1 > SECONDS || begun.2.elapsed() > PATIENCE) {
+            eprintln!("mutation {number} takes more than {SECONDS} seconds");
             std::process::abort();
         }
-        last = now;
     }
 }
 
-/// Says that the next mutation begins; the number is what is left in the output of one that ended
-/// the process.
+/// What the process has used, of all its threads: `utime` and `stime` of proc(5), in hundredths.
+fn processor_seconds() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let behind_name = stat.rsplit(')').next().unwrap_or_default();
+    let fields = behind_name.split(' ').skip(12).take(2);
+    fields.filter_map(|field| field.parse::<u64>().ok()).sum::<u64>() / 100
+}
+
+/// Says that the next mutation begins.
 pub fn begin() {
     DONE.fetch_add(1, Ordering::Relaxed);
 }
