@@ -119,7 +119,44 @@ fn a_log_of_version_4() {
     check(&["-m", "crc=0"]);
 }
 
-/// A log whose last record is torn ends before it, as the kernel ends it.
+/// Records of the log: offset, where its tail is, and its place in the order of all.
+fn records(image: &[u8]) -> Vec<(usize, u32, u64)> {
+    let number = |at: usize| u32::from_be_bytes(image[at..at + 4].try_into().unwrap());
+    let offsets = (0..image.len() - 512).step_by(512);
+    let headers = offsets.filter(|at| image[*at..].starts_with(&[0xfe, 0xed, 0xba, 0xbe]));
+    let place = |at: usize| (u64::from(number(at + 16)) << 32) | u64::from(number(at + 20));
+    let mut found: Vec<_> = headers.map(|at| (at, number(at + 28), place(at))).collect();
+    found.sort_by_key(|(.., place)| *place);
+    found
+}
+
+/// The last record may be torn, which is where the log ends; one before is damaged.
+#[test]
+fn a_log_that_is_damaged_is_not_replayed() {
+    let folder = TempDir::new().unwrap();
+    let arguments = ["--unsupported", "-d", "size=64m"];
+    let Some(image) = dirty_image(folder.path(), &arguments, disturb) else { return };
+    let original = fs::read(&image).unwrap();
+    let found = records(&original);
+    let (last, tail, _) = *found.last().unwrap();
+    let first =
+        found.iter().position(|(.., place)| *place & 0xffff_ffff == u64::from(tail)).unwrap();
+    assert!(found.len() - first > 20, "{} records", found.len() - first);
+    let check = |at: usize, expected: &str| {
+        let mut bytes = original.clone();
+        // Behind the header, and not the number of the round.
+        bytes[at + 512 + 100] ^= 0x55;
+        let ours = Xfs::open(Arc::new(Bytes(bytes))).unwrap();
+        let faults = ours.read_directory(&ours.root()).unwrap().faults;
+        let told: Vec<String> = faults.iter().map(driftcheck::model::Fault::chain).collect();
+        assert!(told.join("; ").contains(expected), "{told:?}");
+        assert_eq!(told.is_empty(), expected.is_empty(), "{told:?}");
+    };
+    check(found[first + 1].0, "is not whole");
+    check(found[found.len() - 12].0, "is not whole");
+    check(last, "");
+}
+
 #[test]
 fn mutations_of_logs() {
     if mutations::are_done_elsewhere("xfs_log::mutations_of_logs") {

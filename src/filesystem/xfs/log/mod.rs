@@ -39,6 +39,8 @@ const MAX_BACK: u64 = (4 << 20) / 512;
 const STEP: u64 = 128;
 /// Buffers of the log that are written at once: as many records at its end may be torn.
 const MAX_TORN: usize = 8;
+/// These, of 256 KiB each.
+const MAX_AT_ONCE: u64 = (2 << 20) / 512;
 /// In the flags of an operation: the file system was unmounted.
 const UNMOUNTED: u8 = 0x20;
 const FLAGS_AT: usize = 9;
@@ -139,21 +141,38 @@ impl<'a> Log<'a> {
         Ok(high)
     }
 
-    /// The head, or before it the first sector that the last writes left out: they were made at once
-    /// and ended in any order.
+    /// The head, or before it the first sector that the last writes left out, which is of the round
+    /// before: they were made at once and ended in any order.
     fn whole_head(&self, head: u64) -> Result<u64, Fault> {
-        let first = head.saturating_sub(MAX_BACK);
+        let first = head.saturating_sub(MAX_AT_ONCE);
         let Some(before) = head.checked_sub(1) else { return Ok(head) };
         let wanted = self.round(before)?;
         let bytes = self.read(first, head.saturating_sub(first))?;
         for (sector, at) in bytes.chunks_exact(SECTOR).zip(first..) {
             let own = be32(sector, 0)?;
             let round = if own == MAGIC { be32(sector, 4)? } else { own };
-            if round != wanted {
-                return Ok(if at == first { head } else { at });
+            if round.checked_add(1) == Some(wanted) {
+                return Ok(at);
             }
         }
         Ok(head)
+    }
+
+    /// Whether from a record that is not whole to the head there is no more than is written at once.
+    /// Otherwise it was whole once, and is damaged.
+    fn is_torn_end(&self, at: u64, head: u64) -> Result<bool, Fault> {
+        let count = match head.checked_sub(at) {
+            Some(count) => count,
+            None => self.sectors.saturating_sub(at).saturating_add(head),
+        };
+        // Headers lie between the buffers.
+        if count > MAX_AT_ONCE.saturating_mul(2) {
+            return Ok(false);
+        }
+        let bytes = self.read_around(at, count)?;
+        let sectors = bytes.chunks_exact(SECTOR);
+        let headers = sectors.filter(|sector| be32(sector, 0).is_ok_and(|magic| magic == MAGIC));
+        Ok(headers.count() <= MAX_TORN)
     }
 
     /// The last record that begins before `head`: where, and its header.
@@ -191,11 +210,15 @@ enum Outcome {
 /// Replays the log, without the records at its end that are not whole.
 fn replay_all(volume: &Volume) -> Result<Changes, Fault> {
     let log = Log::open(volume)?;
-    let mut head = log.whole_head(log.head()?)?;
+    let end = log.head()?;
+    let mut head = log.whole_head(end)?;
     let (mut last, _) = log.last_record(head)?;
     for _ in 0..=MAX_TORN {
         match gather(&log, last, head)? {
             Outcome::Whole(found) => return replay::replay(volume, &found.committed),
+            Outcome::Torn { at, .. } if !log.is_torn_end(at, end)? => {
+                return Err(Fault::damaged(format!("the record at its sector {at} is not whole")));
+            }
             Outcome::Torn { at, before: Some(before) } => (head, last) = (at, before),
             // The tail of the one that is torn is not to be trusted either.
             Outcome::Torn { at, before: None } if at == last => {
