@@ -42,7 +42,8 @@ fn disturb(top: &Path) {
 /// Makes an image whose log is not in its places: what was done is in the log alone, and the file
 /// system is shut down. `None` where that cannot be had here.
 fn dirty_image(folder: &Path, arguments: &[&str], change: fn(&Path)) -> Option<PathBuf> {
-    if let Some(reason) = cannot_mount("mkfs.xfs", "xfs").or_else(|| cannot_mount("xfs_io", "xfs")) {
+    if let Some(reason) = cannot_mount("mkfs.xfs", "xfs").or_else(|| cannot_mount("xfs_io", "xfs"))
+    {
         println!("skipped: {reason}");
         return None;
     }
