@@ -316,6 +316,69 @@ pub const CARRIERS: &[Template] = &[
         },
     },
     Template {
+        carrier: "chef",
+        form: "bash, quoted heredoc",
+        path: "cookbooks/web/recipes/default.rb",
+        lay: |command| {
+            let before = "bash 'x' do\n  code <<-'EOH'\n    set -e\n    ";
+            plain(before, command, "\n  EOH\nend\n")
+        },
+    },
+    Template {
+        carrier: "chef",
+        form: "execute, double quotes, in a branch",
+        path: "resources/x.rb",
+        lay: |command| {
+            let before = "action :run do\n  if x\n    execute 'x' do\n      command \"";
+            Laid::between(before, command, "\"\n    end\n  end\nend\n", |c| match c {
+                '#' => Some("\\#"),
+                other => json(other),
+            })
+        },
+    },
+    Template {
+        carrier: "chef",
+        form: "execute, single quotes as name",
+        path: "recipes/x.rb",
+        lay: |command| {
+            Laid::between("execute '", command, "'\n", |c| match c {
+                '\'' => Some("\\'"),
+                '\\' => Some("\\\\"),
+                _ => None,
+            })
+        },
+    },
+    Template {
+        carrier: "puppet",
+        form: "exec, single quotes",
+        path: "manifests/init.pp",
+        lay: |command| {
+            let before = "class x {\n  exec { 'x':\n    command => '";
+            Laid::between(before, command, "',\n    path => '/bin',\n  }\n}\n", |c| match c {
+                '\'' => Some("\\'"),
+                '\\' => Some("\\\\"),
+                _ => None,
+            })
+        },
+    },
+    Template {
+        carrier: "puppet",
+        form: "exec, heredoc",
+        path: "site.pp",
+        lay: |command| {
+            plain("exec { 'x':\n  command => @(EOT)\n    set -e\n    ", command, "\n    | EOT\n}\n")
+        },
+    },
+    Template {
+        carrier: "salt",
+        form: "cmd.run, literal",
+        path: "web/init.sls",
+        lay: |command| {
+            let before = "{% set x = 1 %}\nx:\n  cmd.run:\n  - name: |\n      ";
+            Laid::between(before, command, "\n  - cwd: /\n", indented)
+        },
+    },
+    Template {
         carrier: "ansible",
         form: "shell, literal",
         path: "roles/web/tasks/main.yml",
@@ -978,7 +1041,11 @@ fn every_image_has_one_verdict_in_every_instruction() {
             let expected = format!("{from}..{to} {image}: container-image {subject} {strength}");
             assert_eq!(verdicts("dockerfile", "Dockerfile", &text), [expected], "{text}");
         }
-        let forms: [(&str, &str, &str, &str); 19] = [
+        let forms: [(&str, &str, &str, &str); 23] = [
+            ("puppet", "a.pp", "docker::run { 'x': image => '", "' }\n"),
+            ("salt", "a.sls", "x:\n  docker_container.running:\n    - image: ", "\n"),
+            ("chef", "recipes/x.rb", "docker_container 'x' do\n  image '", "'\nend\n"),
+            ("chef", "recipes/x.rb", "docker_image \"", "\"\n"),
             ("gitlab-ci", ".gitlab-ci.yml", "a:\n  image: ", "\n  script: true\n"),
             ("gitlab-ci", ".gitlab-ci.yml", "default: {services: [{name: '", "'}]}\n"),
             ("circleci", ".circleci/config.yml", "jobs: {a: {docker: [{image: '", "'}]}}\n"),

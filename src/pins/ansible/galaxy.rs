@@ -142,8 +142,9 @@ pub(super) fn meta(documents: &[Node], audit: &mut Audit<'_>) {
         for role in document.get("dependencies").map(Node::items).unwrap_or_default() {
             let at = role.get("src").or(role.get("role")).or(role.get("name")).unwrap_or(role);
             let Some(name) = at.text() else { continue };
-            // A role without a dot lies beside this one.
-            let distant = name.contains(['.', '/', ',']);
+            // A role without a dot lies beside this one, one with two in a collection.
+            let collection = !name.contains(['/', ',']) && name.matches('.').count() > 1;
+            let distant = name.contains(['.', '/', ',']) && !collection;
             let local = ["tasks/main.yml", "tasks/main.yaml", "meta/main.yml"].iter().any(|file| {
                 audit.repository().exists(&format!("{roles}/{}/{file}", file_name(name)))
             });

@@ -91,6 +91,9 @@ fn kind_of(path: &str, head: &[u8]) -> Option<FileKind> {
 }
 
 fn is_requirements(head: &str) -> bool {
+    if is_playbook(head) {
+        return false;
+    }
     let starts = ["collections:", "roles:", "- src:", "- name:", "- role:", "- include:", "- git+"];
     head.lines().any(|line| starts.iter().any(|start| line.starts_with(start)))
         || head.lines().any(|line| line.starts_with("- ") && line.contains("://"))

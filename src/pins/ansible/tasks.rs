@@ -6,9 +6,9 @@ use crate::pins::audit::Audit;
 use crate::pins::environment::{Constant, Environment};
 use crate::pins::hcl::value::{Text, Value};
 use crate::pins::input::Origin;
-use crate::pins::repository::{file_name, resolve};
+use crate::pins::repository::resolve;
 use crate::pins::resource::{self, Host, Manager};
-use crate::pins::span::UNKNOWN;
+use crate::pins::span::{Fragment, UNKNOWN};
 use crate::pins::yaml::Node;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -141,7 +141,7 @@ impl<'t, 'a> Tasks<'t, 'a> {
 
     /// All texts of an argument; nothing where it is not given.
     pub fn texts(&self, node: &Node) -> Vec<Text> {
-        resource::texts(&self.value(node), &self.audit.file().path, &node.range())
+        resource::texts(&self.value(node), &self.audit.file().path, &written(node))
     }
 
     /// The one text of an argument; empty where it is not given.
@@ -184,13 +184,11 @@ impl<'t, 'a> Tasks<'t, 'a> {
             let own = if when.is_sequence() { when.items() } else { std::slice::from_ref(when) };
             own.iter().filter_map(Node::text).find_map(by_condition)
         });
-        let name = file_name(&self.audit.file().path);
-        let by_name = || {
-            name.split(['-', '_', '.']).find_map(|word| {
-                Manager::of_platform(word.trim_end_matches(|c: char| c.is_ascii_digit()))
-            })
-        };
-        by_condition.or_else(by_name).or(self.siblings).unwrap_or(Manager::System)
+        let path = Arc::clone(&self.audit.file().path);
+        by_condition
+            .or_else(|| Manager::of_file(&path))
+            .or(self.siblings)
+            .unwrap_or(Manager::System)
     }
 
     /// A file that a task names: beside it, in the role's or the playbook's folder.
@@ -214,6 +212,11 @@ impl<'t, 'a> Tasks<'t, 'a> {
             .chain(inside.filter_map(|path| resolve("", &path)));
         candidates.into_iter().find(|path| *path != own && repository.exists(path))
     }
+}
+
+/// The raw bytes of a value, without its quotes.
+fn written(node: &Node) -> Range<usize> {
+    node.fragment().map_or_else(|| node.range(), Fragment::raw_whole)
 }
 
 /// A condition that holds on the machines of one manager.

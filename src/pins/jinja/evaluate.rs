@@ -5,6 +5,7 @@ use super::parser::{Expr, Parser};
 use super::{Found, Names, filters};
 use crate::pins::hcl::value::{Text, Value};
 use crate::pins::input::Origin;
+use crate::pins::resource::either;
 use crate::pins::span::Fragment;
 use std::ops::Range;
 use std::sync::Arc;
@@ -141,23 +142,16 @@ impl Evaluator<'_> {
     }
 
     fn call(&self, function: &Expr, arguments: &[Expr]) -> Found {
-        let name = match function {
-            Expr::Name(name) => name.clone(),
-            Expr::Attribute(base, name) => match base.as_ref() {
-                Expr::Name(base) => format!("{base}.{name}"),
-                _ => name.clone(),
-            },
-            Expr::Index(base, index) => match (base.as_ref(), index.as_ref()) {
-                (Expr::Name(base), Expr::Text(range)) => {
-                    format!("{base}.{}", self.fragment.get(range.clone()))
-                }
-                _ => String::new(),
-            },
-            _ => String::new(),
-        };
+        let name = self.path(function);
         let values: Vec<Value> = arguments.iter().map(|a| self.evaluate(a).value).collect();
         if let Some(value) = self.names.call(&name, &values) {
             return Found { value, element: false };
+        }
+        // `map.items()` in a loop.
+        if let Expr::Attribute(base, method) = function
+            && ["items", "iteritems", "values", "keys"].contains(&method.as_str())
+        {
+            return self.evaluate(base);
         }
         // `item.get('version', 'latest')` of an object that stands in the files.
         if let Expr::Attribute(base, method) = function
@@ -171,6 +165,21 @@ impl Evaluator<'_> {
             return Found { value, element: false };
         }
         Found { value: Value::Unknown(None), element: false }
+    }
+
+    /// The dotted name of a function: `salt['pillar.get']` is `salt.pillar.get`.
+    fn path(&self, function: &Expr) -> String {
+        match function {
+            Expr::Name(name) => name.clone(),
+            Expr::Attribute(base, name) => format!("{}.{name}", self.path(base)),
+            Expr::Index(base, index) => match index.as_ref() {
+                Expr::Text(range) => {
+                    format!("{}.{}", self.path(base), self.fragment.get(range.clone()))
+                }
+                _ => String::new(),
+            },
+            _ => String::new(),
+        }
     }
 
     /// `a ~ b`, `a + b`: lists to a list, texts to a text.
@@ -202,19 +211,6 @@ impl Evaluator<'_> {
         };
         Found { value, element }
     }
-}
-
-/// One of several values, nested ones laid flat.
-pub(super) fn either(values: Vec<Value>) -> Value {
-    let mut flat = Vec::new();
-    for value in values {
-        match value {
-            Value::Either(inner) => flat.extend(inner),
-            other => flat.push(other),
-        }
-    }
-    flat.truncate(super::MAX_ALTERNATIVES);
-    if flat.len() == 1 { flat.pop().unwrap_or(Value::Null) } else { Value::Either(flat) }
 }
 
 /// An entry of an object, of every object that it may be.

@@ -1,9 +1,10 @@
 //! Filters that keep words, choose between them or join them. Everything else is unknown.
 
 use super::Found;
-use super::evaluate::{Evaluator, either, entry};
+use super::evaluate::{Evaluator, entry};
 use super::parser::Expr;
 use crate::pins::hcl::value::{Text, Value};
+use crate::pins::resource::either;
 use crate::pins::span::{Fragment, UNKNOWN};
 
 /// Filters that leave a value what it is, or a list's elements what they are.
@@ -33,6 +34,9 @@ const KEEPING: &[&str] = &[
     "yaml_dquote",
     "yaml_encode",
     "yaml_squote",
+    "json",
+    "tojson",
+    "yaml",
 ];
 
 pub(super) fn apply(

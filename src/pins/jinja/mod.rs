@@ -17,13 +17,11 @@ mod parser;
 
 use super::hcl::value::{Text, Value};
 use super::input::Origin;
+use super::resource::{MAX_ALTERNATIVES, sited};
 use super::span::{Fragment, FragmentBuilder};
 use evaluate::Evaluator;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// Alternatives of one text; more are unknown.
-const MAX_ALTERNATIVES: usize = 16;
 
 /// A longer text is unknown: repeated expansion would explode.
 const MAX_TEXT: usize = 64 * 1024;
@@ -51,12 +49,25 @@ pub(in crate::pins) trait Names {
 
 /// Part of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
+pub(in crate::pins) enum Piece {
+    /// Plain text.
     Literal(Range<usize>),
     /// The whole, and what stands between the braces.
     Expression(Range<usize>, Range<usize>),
+    /// `{% … %}`.
     Statement(Range<usize>),
+    /// `{# … #}`.
     Comment,
+}
+
+/// What the expression in a range of a text comes to.
+pub(in crate::pins) fn evaluate(
+    fragment: &Fragment,
+    range: Range<usize>,
+    file: &Arc<str>,
+    names: &dyn Names,
+) -> Found {
+    Evaluator { fragment, file, names }.expression(range)
 }
 
 /// What a text comes to. Statements (`{% %}`) in it stay where `keeps_statements`, so that the
@@ -88,21 +99,6 @@ pub(in crate::pins) fn render(
         return if found.element { found.value } else { sited(found.value, &site) };
     }
     joined(&evaluator, &pieces, keeps_statements)
-}
-
-/// Text that was brought here by a reference is reported at the reference; elements of a list stay
-/// where they are.
-fn sited(value: Value, site: &Range<usize>) -> Value {
-    match value {
-        Value::Text(mut text) => {
-            text.site = Some(site.clone());
-            Value::Text(text)
-        }
-        Value::Either(values) => {
-            Value::Either(values.into_iter().map(|value| sited(value, site)).collect())
-        }
-        other => other,
-    }
 }
 
 /// One way in which a text may come out.
@@ -218,7 +214,7 @@ impl Draft {
 }
 
 /// Takes a text apart. What is opened and never closed is text.
-fn pieces(text: &str) -> Vec<Piece> {
+pub(in crate::pins) fn pieces(text: &str) -> Vec<Piece> {
     let mut found = Vec::new();
     let mut done = 0_usize;
     let mut at = 0_usize;

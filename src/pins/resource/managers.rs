@@ -4,6 +4,7 @@ use crate::pins::audit::Audit;
 use crate::pins::classify;
 use crate::pins::hcl::value::Text;
 use crate::pins::input::Input;
+use crate::pins::repository::file_name;
 use crate::pins::span::{Fragment, FragmentBuilder, UNKNOWN};
 use crate::pins::strength::{Ecosystem, Strength};
 
@@ -76,6 +77,26 @@ impl Manager {
             "darwin" | "macos" | "macosx" | "mac_os_x" | "homebrew" | "brew" => Self::Brew,
             _ => return None,
         })
+    }
+
+    /// By the name of a file that is for one platform: `setup-RedHat.yml`, `vars/debian-12.yml`.
+    pub fn of_file(path: &str) -> Option<Self> {
+        let words = file_name(path).split(['-', '_', '.']);
+        let mut bare = words.map(|word| word.trim_end_matches(|c: char| c.is_ascii_digit()));
+        bare.find_map(Self::of_platform)
+    }
+
+    /// By the platforms that a condition names, if they have one manager in common.
+    pub fn of_condition(condition: &str) -> Option<Self> {
+        let words = condition.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let mut found: Option<Self> = None;
+        for manager in words.filter_map(Self::of_platform) {
+            if found.is_some_and(|own| own != manager) {
+                return None;
+            }
+            found = Some(manager);
+        }
+        found
     }
 
     /// Whether a version is written into the name, so that a pin can be put there.

@@ -7,8 +7,10 @@
 //! text is reported where the text stands.
 
 mod managers;
+mod values;
 
 pub(in crate::pins) use managers::Manager;
+pub(in crate::pins) use values::{MAX_ALTERNATIVES, either, single_quoted, sited};
 
 use super::audit::Audit;
 use super::classify;
@@ -169,6 +171,10 @@ impl Host<'_, '_> {
                 return;
             }
             let before = audit.inputs().len();
+            let manager = match manager {
+                Manager::System => Manager::of_file(&name.file).unwrap_or(manager),
+                other => other,
+            };
             let words = manager.words(name, version, options);
             if words.is_empty() {
                 audit.push(manager.bare(name, version, audit));

@@ -1,0 +1,137 @@
+use super::*;
+use crate::pins::repository::Repository;
+use crate::pins::walk::audit_source;
+
+#[track_caller]
+fn check_all(files: &[(&str, &str)], expected: &[&str]) {
+    let (path, text) = files[0];
+    assert!((CARRIER.recognises)(path, text.as_bytes()), "{path}");
+    let all: Vec<(&str, &[u8])> =
+        files.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
+    let repository = Repository::of_files(all);
+    let source = SourceFile::new(path, text.as_bytes());
+    let collected = audit_source(&source, &CARRIER, &repository);
+    assert!(collected.gaps.is_empty(), "{:?}", collected.gaps);
+    let mut found: Vec<(usize, String)> = collected
+        .inputs
+        .iter()
+        .map(|input| {
+            let file = files.iter().find(|(path, _)| *path == &*input.place.file);
+            let word = file.and_then(|(_, text)| text.get(input.place.range())).unwrap_or("?");
+            let shown = format!("{} {} {} @{word}", input.ecosystem, input.subject, input.held());
+            (input.place.start_byte, shown)
+        })
+        .collect();
+    found.sort();
+    found.dedup();
+    let found: Vec<String> = found.into_iter().map(|(_, shown)| shown).collect();
+    assert_eq!(found, expected, "{text}");
+}
+
+#[track_caller]
+fn check(text: &str, expected: &[&str]) {
+    check_all(&[("web/init.sls", text)], expected);
+}
+
+#[test]
+fn packages() {
+    check("curl:\n  pkg.installed\n", &["os curl none @curl"]);
+    check("curl: pkg.installed\n", &["os curl none @curl"]);
+    check("curl:\n  pkg.installed:\n    - version: 7.88.1-10\n", &["os curl exact @curl"]);
+    check("curl:\n  pkg:\n    - latest\n", &["os curl none @curl"]);
+    check(
+        "x:\n  pkg.installed:\n    - pkgs:\n      - curl\n      - jq: 1.6-2.1\n      - vim: '>=9'\n",
+        &["os curl none @curl", "os jq exact @jq", "os vim range @vim"],
+    );
+    check("x:\n  pkg.removed:\n    - name: curl\n", &[]);
+    check(
+        "x:\n  pip.installed:\n    - name: flask == 3.0.2\n",
+        &["pip flask exact @flask == 3.0.2"],
+    );
+    check(
+        "x:\n  gem.installed:\n    - name: rake\n    - version: 13.0.6\n",
+        &["gem rake exact @rake"],
+    );
+    check(
+        "x:\n  npm.installed:\n    - names: [yarn@1.22.19, gulp]\n",
+        &["npm yarn exact @yarn@1.22.19", "npm gulp none @gulp"],
+    );
+    check("x:\n  pkg.uptodate: []\n", &["os pkg.uptodate none @x"]);
+}
+
+#[test]
+fn templates() {
+    check(
+        "{% set v = '1.2.3' %}\nx:\n  pkg.installed:\n    - name: curl\n    - version: {{ v }}\n",
+        &["os curl exact @curl"],
+    );
+    check(
+        "x:\n  pkg.installed:\n    - name: curl\n    - version: {{ pillar['v'] }}\n",
+        &["os curl unknown @curl"],
+    );
+    check(
+        "x:\n  pkg.installed:\n    - version: {{ salt['pillar.get']('v', '1.2') }}\n    - name: curl\n",
+        &["os curl exact @curl"],
+    );
+    check(
+        "{% for p in ['curl', 'jq'] %}\n{{ p }}-pkg:\n  pkg.installed:\n    - name: {{ p }}\n{% endfor %}\n",
+        &["os curl none @curl", "os jq none @jq"],
+    );
+    check(
+        "{% if grains['os'] == 'x' %}\na:\n  pkg.installed\n{% else %}\nb:\n  pkg.installed\n{% endif %}\n",
+        &["os a none @a", "os b none @b"],
+    );
+    check(
+        "x:\n  pkg.installed:\n    - pkgs: {{ ['a', 'b'] | json }}\n",
+        &["os a none @{{ ['a', 'b'] | json }}", "os b none @{{ ['a', 'b'] | json }}"],
+    );
+    check_all(
+        &[
+            (
+                "web/init.sls",
+                "{% from 'web/map.jinja' import web with context %}\nx:\n  pkg.installed:\n    - name: {{ web.package }}\n",
+            ),
+            (
+                "web/map.jinja",
+                "{% set web = salt['grains.filter_by']({'Debian': {'package': 'nginx'}}) %}\n",
+            ),
+        ],
+        &["os nginx none @{{ web.package }}"],
+    );
+}
+
+#[test]
+fn what_is_fetched_and_run() {
+    let digits = "0123456789abcdef".repeat(4);
+    let url = "https://e.org/t-1.2.3.tgz";
+    check(
+        &format!(
+            "/opt:\n  archive.extracted:\n    - source: {url}\n    - source_hash: sha256={digits}\n"
+        ),
+        &[&format!("download {url} content @{url}")],
+    );
+    check(
+        &format!(
+            "/opt/t:\n  file.managed:\n    - source: {url}\n    - source_hash: {url}.sha256\n"
+        ),
+        &[&format!("download {url} exact @{url}")],
+    );
+    check("/x:\n  file.managed:\n    - source: salt://a/b\n", &[]);
+    check(
+        "https://e.org/a.git:\n  git.latest:\n    - rev: main\n    - target: /a\n",
+        &["git https://e.org/a.git none @https://e.org/a.git"],
+    );
+    check(
+        "x:\n  cmd.run:\n    - name: |\n        apt-get install -y curl\n    - unless: which curl\n",
+        &["apt curl none @curl"],
+    );
+    check(
+        "nginx:\n  docker_image.present:\n    - tag: 1.25.3\n",
+        &["container-image nginx exact @nginx"],
+    );
+    check(
+        "x:\n  docker_container.running:\n    - image: nginx:latest\n",
+        &["container-image nginx none @nginx:latest"],
+    );
+    check("x:\n  pkgrepo.managed:\n    - ppa: a/b\n", &["repository ppa:a/b floating @a/b"]);
+}
