@@ -1,3 +1,5 @@
+//! Recipes, manifests of cookbooks and kitchen.yml, each with what is said of it.
+
 use super::*;
 use crate::pins::repository::Repository;
 use crate::pins::walk::audit_source;

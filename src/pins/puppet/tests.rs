@@ -1,3 +1,5 @@
+//! Manifests and module lists, each with what is said of it.
+
 use super::*;
 use crate::pins::repository::Repository;
 use crate::pins::walk::audit_source;
