@@ -86,6 +86,11 @@ impl Manager {
         bare.find_map(Self::of_platform)
     }
 
+    /// Whether it is the package manager of one family of systems.
+    pub const fn is_system(self) -> bool {
+        matches!(self, Self::Apt | Self::Dnf | Self::Zypper | Self::Apk | Self::Pacman)
+    }
+
     /// By the platforms that a condition names, if they have one manager in common.
     pub fn of_condition(condition: &str) -> Option<Self> {
         let words = condition.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');

@@ -166,8 +166,13 @@ impl Host<'_, '_> {
         note: Option<&str>,
     ) {
         let version = version.filter(|version| !version.text().is_empty());
+        let here = Arc::clone(&self.audit.file().path);
         self.each(names, fallback, |environment, audit, name| {
-            if name.text().trim().is_empty() {
+            // A name in another platform's variables is not for this manager.
+            let foreign = name.file != here
+                && manager.is_system()
+                && Manager::of_file(&name.file).is_some_and(|own| own != manager);
+            if foreign || name.text().trim().is_empty() {
                 return;
             }
             let before = audit.inputs().len();
