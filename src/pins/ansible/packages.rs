@@ -60,7 +60,13 @@ impl Tasks<'_, '_> {
             }
         }
         names.retain(|name| !(name.text().starts_with('-') && manager == Manager::Zypper));
-        self.host().packages_with(manager, &names, version.as_ref(), &options, &at, note);
+        let here = std::sync::Arc::clone(&self.audit.file().path);
+        for group in names.chunk_by(|one, next| one.file == next.file) {
+            let file = group.first().map(|name| &name.file).filter(|file| **file != here);
+            let by_file = file.and_then(|file| Manager::of_file(file));
+            let own = by_file.filter(|_| arguments.module == "package").unwrap_or(manager);
+            self.host().packages_with(own, group, version.as_ref(), &options, &at, note);
+        }
     }
 
     fn narrowed(&self, manager: Manager, arguments: &Arguments) -> Manager {

@@ -263,7 +263,7 @@ fn platforms_and_groups() {
             "apt x exact @x={{ v }}",
             "apt x range @x={{ v }}",
             "apt curl none @curl",
-            "apt wget none @wget",
+            "dnf wget none @wget",
         ],
     );
 }
