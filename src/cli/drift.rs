@@ -4,6 +4,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::exit::{Exit, Gaps};
 use super::output::Output;
+use super::sources::SourceOptions;
 use super::subject::Loaded;
 use crate::attribute;
 use crate::compare;
@@ -36,6 +37,8 @@ pub(super) struct DriftOptions {
     /// Show only what has no known cause (the exit code stays)
     #[arg(long)]
     unexplained: bool,
+    #[command(flatten)]
+    sources: SourceOptions,
     #[command(flatten)]
     output: Output,
 }
@@ -100,7 +103,8 @@ pub(super) fn report(
     policies: &Policies,
     context: &Context,
 ) -> Result<Exit, CliError> {
-    let report = judge(before, after, &options.inputs(policies), context)?;
+    let mut report = judge(before, after, &options.inputs(policies), context)?;
+    options.sources.trace(&mut report, before, after, context)?;
     let write = options.output.drift_writer()?;
     let view = context.view(options.output.file(), options.all);
     let exit = Exit::of_report(&report, options.fail_on, options.gaps());
@@ -145,6 +149,7 @@ pub(super) fn judge(
         changes: judged.changes,
         findings: judged.findings,
         diffs,
+        build_lines: Vec::new(),
         gaps,
         omissions: omissions(&old, &new),
         notes,

@@ -21,6 +21,7 @@ mod progress;
 mod scan;
 mod scanning;
 mod show;
+mod sources;
 mod store;
 mod subject;
 

@@ -1,7 +1,8 @@
 //! Judged changes: what reports are made of.
 
 use super::{
-    Cause, Change, Direction, Gap, ManifestId, Omission, PackageKey, Subject, TextDiff, Timestamp,
+    BuildLine, Cause, Change, Direction, Gap, ManifestId, Omission, PackageKey, Subject, TextDiff,
+    Timestamp,
 };
 use std::fmt;
 
@@ -163,6 +164,8 @@ pub struct DriftReport {
     pub findings: Vec<Finding>,
     /// Line by line, of changed files whose texts were kept; in the order of the changes.
     pub diffs: Vec<TextDiff>,
+    /// Lines of build files that let packages drift, sorted; empty where none were asked for.
+    pub build_lines: Vec<BuildLine>,
     /// Of both sides.
     pub gaps: Vec<Gap>,
     /// Of both sides.

@@ -6,6 +6,7 @@
 //! version of it.
 
 pub mod baseline;
+pub mod build_line;
 pub mod capabilities;
 pub mod cause;
 pub mod change;
@@ -29,6 +30,7 @@ pub mod tree;
 pub mod verification;
 
 pub use baseline::Baseline;
+pub use build_line::BuildLine;
 pub use capabilities::Capabilities;
 pub use cause::{Cause, CauseKind, Confidence, Evidence};
 pub use change::{Attribute, AttributeValue, Change, ChangeKind, Subject};

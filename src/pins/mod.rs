@@ -32,6 +32,7 @@
 //! of a file, hide another.
 
 pub mod adoption;
+pub mod against;
 pub mod ansible;
 pub mod audit;
 pub mod carrier;
@@ -40,6 +41,7 @@ pub mod ci;
 pub mod classify;
 pub mod cloud_init;
 pub mod compose;
+mod consistency;
 pub mod devcontainer;
 pub mod dockerfile;
 pub mod environment;
@@ -48,6 +50,7 @@ pub mod github_actions;
 pub mod hcl;
 pub mod image;
 pub mod input;
+pub mod inventory;
 mod jinja;
 pub mod kubernetes;
 pub mod machine_image;

@@ -109,6 +109,14 @@ impl PinReport {
         report
     }
 
+    /// Hands in findings that are no inputs.
+    pub(super) fn remark(&mut self, remarks: Vec<Remark>, requirements: &Requirements) {
+        let remarks = remarks.into_iter().filter(|remark| requirements.judges(remark.rule));
+        let mut findings = std::mem::take(&mut self.findings);
+        findings.extend(remarks.map(|remark| finding_of_remark(remark, requirements)));
+        self.set_findings(findings);
+    }
+
     /// Puts findings in, sorted and with their fingerprints.
     pub(super) fn set_findings(&mut self, mut findings: Vec<PinFinding>) {
         findings.sort_by(|a, b| {

@@ -6,6 +6,7 @@
 
 use super::audit::{Audit, Collected};
 use super::carrier::{self, HEAD};
+use super::consistency;
 use super::input::PinGap;
 use super::report::PinReport;
 use super::repository::{MAX_FILE, Repository, SourceFile};
@@ -103,7 +104,8 @@ fn audit_root(root: &Path, options: &AuditOptions) -> PinReport {
         collected.gaps.append(&mut answer.gaps);
         collected.suppressions.append(&mut answer.suppressions);
     }
-    let Collected { inputs, remarks, gaps, suppressions } = collected;
+    let Collected { inputs, mut remarks, gaps, suppressions } = collected;
+    remarks.extend(consistency::remarks(&inputs));
     let mut report = PinReport::judge(inputs, remarks, gaps, &requirements);
     report.suppress(suppressions, &requirements, options.today);
     report.files_seen = files.len();

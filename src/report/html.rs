@@ -20,6 +20,7 @@ struct Page {
     headline: String,
     outcome: &'static str,
     sides: [Side; 2],
+    allowed: Vec<String>,
     groups: Vec<Group>,
     folded: Vec<Folded>,
     folded_total: String,
@@ -56,6 +57,7 @@ struct Finding {
     title: String,
     rule: String,
     subjects: Vec<[String; 2]>,
+    allowed: Vec<String>,
     causes: Vec<Cause>,
 }
 
@@ -109,6 +111,7 @@ fn page(report: &DriftReport) -> Page {
         headline: story.headline(),
         outcome: report.outcome.as_str(),
         sides: [side("baseline", &report.baseline), side("current", &report.current)],
+        allowed: story.allowed_elsewhere(),
         groups: story
             .groups
             .iter()
@@ -197,6 +200,7 @@ fn finding(story: &Story<'_>, finding: &crate::model::Finding) -> Finding {
                 [story::subject(subject), told]
             })
             .collect(),
+        allowed: story.allowed(finding),
         causes: finding
             .causes
             .iter()

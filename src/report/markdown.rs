@@ -28,6 +28,7 @@ pub(super) fn drift(report: &DriftReport, view: &View, out: &mut dyn Write) -> i
     for group in &story.groups {
         findings(out, &story, group, view)?;
     }
+    allowed(out, &story)?;
     folded(out, &story)?;
     if view.all || view.verbosity == Verbosity::Verbose {
         listed(out, report, view)?;
@@ -81,7 +82,10 @@ fn findings(
     writeln!(out, "\n| severity | finding | what changed | cause |\n|---|---|---|---|")?;
     for finding in &group.findings {
         let title = text(&format::escaped(&finding.title));
-        let changed = changed(story, finding, view);
+        let mut changed = changed(story, finding, view);
+        for line in story.allowed(finding) {
+            changed.push_str(&format!("<br>{}", text(&line)));
+        }
         let causes = text(&story::causes(&finding.causes));
         writeln!(out, "| {} | {title} | {changed} | {causes} |", finding.severity)?;
     }
@@ -106,6 +110,16 @@ fn changed(story: &Story<'_>, finding: &Finding, view: &View) -> String {
         lines.push(format!("and {} more", format::length(more)));
     }
     lines.join("<br>")
+}
+
+/// Build files that let packages drift which no finding names.
+fn allowed(out: &mut dyn Write, story: &Story<'_>) -> io::Result<()> {
+    let lines = story.allowed_elsewhere();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n## In the build files: {}\n", format::count(lines.len(), "line"))?;
+    lines.iter().try_for_each(|line| writeln!(out, "- {}", text(line)))
 }
 
 fn folded(out: &mut dyn Write, story: &Story<'_>) -> io::Result<()> {

@@ -156,7 +156,7 @@ pub const REPORTERS: &[Reporter] = &[
         summary: "software bill of materials, CycloneDX 1.6",
         drift: None,
         show: Some(sbom::cyclonedx::write),
-        pins: None,
+        pins: Some(sbom::inputs::write),
     },
     Reporter {
         name: "spdx",

@@ -3,6 +3,7 @@
 use super::format;
 use super::sheet::{Excepted, Fix, Place, Region, Row, Rule, Sheet};
 use crate::model::Severity;
+use crate::pins::against::Against;
 use crate::pins::fix::Fixing;
 use crate::pins::fix::word::Replacement;
 use crate::pins::{LineIndex, PinFinding, PinReport, rules};
@@ -21,6 +22,8 @@ pub struct Pins<'a> {
     pub sources: Sources<'a>,
     /// Whether everything that is taken from outside is listed, pinned or not (`--inventory`).
     pub inventory: bool,
+    /// What a golden image has that the files do not account for, where that was asked for.
+    pub against: Option<&'a Against>,
     /// What can be pinned and what is left alone, where that was asked for.
     pub fixing: Option<&'a Fixing>,
     /// Whether the pins are written already, so that the report is of the files as they are now.

@@ -5,9 +5,10 @@
 
 use super::format;
 use crate::model::{
-    CauseKind, Disposition, DriftReport, Finding, JudgedChange, Outcome, Severity, Subject,
+    BuildLine, CauseKind, Disposition, DriftReport, Finding, JudgedChange, Outcome, Severity,
+    Subject,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Findings of one origin, most severe first.
 pub(super) struct Group<'a> {
@@ -48,6 +49,30 @@ impl<'a> Story<'a> {
     /// The change of that subject, where the report has one.
     pub(super) fn change_of(&self, subject: &Subject) -> Option<&'a JudgedChange> {
         self.by_subject.get(subject).copied()
+    }
+
+    /// The lines of build files that let the packages of a finding drift, a sentence each.
+    pub(super) fn allowed(&self, finding: &Finding) -> Vec<String> {
+        let lines = self.report.build_lines.iter();
+        let own = lines.filter(|line| {
+            finding.subjects.iter().any(|subject| match subject {
+                Subject::Package(key) => *key == line.package,
+                _ => false,
+            })
+        });
+        own.map(allowed).collect()
+    }
+
+    /// The same for packages that no finding names.
+    pub(super) fn allowed_elsewhere(&self) -> Vec<String> {
+        let named: HashSet<&Subject> =
+            self.report.findings.iter().flat_map(|finding| &finding.subjects).collect();
+        let lines = self.report.build_lines.iter();
+        let rest = lines.filter(|line| !named.contains(&Subject::Package(line.package.clone())));
+        let tell = |line: &BuildLine| {
+            format!("{}: {}", format::escaped(&line.package.to_string()), allowed(line))
+        };
+        rest.map(tell).collect()
     }
 
     /// One sentence: the answer.
@@ -174,6 +199,22 @@ pub(super) fn causes(causes: &[crate::model::Cause]) -> String {
         })
         .collect();
     parts.join(", ")
+}
+
+/// A line of a build file and the pin that would have held the package.
+fn allowed(line: &BuildLine) -> String {
+    let place = format!("{}:{}", format::escaped(&line.file), line.line);
+    let mut text = format!("allowed by {place}: {}", format::escaped(&line.text));
+    if let Some(through) = &line.through {
+        text.push_str(&format!(", through {}", format::escaped(through)));
+    }
+    if let Some(pin) = &line.pin {
+        text.push_str(&format!("; {} would have held it", format::escaped(pin)));
+        if let Some(from) = &line.from {
+            text.push_str(&format!(" (the version of {})", format::escaped(from)));
+        }
+    }
+    text
 }
 
 /// The change in a line, with its package and the remark on it.

@@ -10,6 +10,7 @@ use crate::model::{
     ShippedSource, ShippedTree, Stage, Subject, TextDiff, TimeCertainty, Timestamp, Tree, TreePath,
     TreeSource, Unverified, Verification, Xattr,
 };
+use crate::pins::against::{Against, Undeclared};
 use crate::pins::fix::word::Replacement;
 use crate::pins::fix::{Fixed, Fixing, Left};
 use crate::pins::{
@@ -332,6 +333,7 @@ pub(super) fn drift() -> DriftReport {
         changes: changes(),
         findings,
         diffs: diffs(),
+        build_lines: Vec::new(),
         gaps: vec![
             Gap {
                 path: TreePath::parse("/root/.cache"),
@@ -703,10 +705,25 @@ pub(super) fn render_pins(write: super::PinsFn, inventory: bool, view: View) -> 
     let sources = |file: &str| (file == "images/Dockerfile").then(|| Arc::from(DOCKERFILE));
     let curl = report.findings[1].fingerprint.clone();
     let fixing = fixing(&report, &curl);
+    let against = Against {
+        label: "golden".to_owned(),
+        installed: 9,
+        declared: 2,
+        needed: 3,
+        base: Some(2),
+        asked_for: 1,
+        undeclared: vec![Undeclared {
+            manager: "dpkg".to_owned(),
+            name: "htop\u{1b}".to_owned(),
+            version: "3.2-1".to_owned(),
+            base: Some("3.1-1".to_owned()),
+        }],
+    };
     let pins = super::Pins {
         report: &report,
         sources: &sources,
         inventory,
+        against: Some(&against),
         fixing: Some(&fixing),
         is_fixed: false,
     };

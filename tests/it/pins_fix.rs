@@ -16,6 +16,10 @@ const FILES: &[(&str, &str)] = &[
         "web.pkr.hcl",
         "build {\n  provisioner \"shell\" {\n    inline = [\"sudo apt-get install -y jq nginx\"]\n  }\n}\n",
     ),
+    (
+        "playbook.yml",
+        "- hosts: all\n  tasks:\n    - name: tools\n      ansible.builtin.apt:\n        name:\n          - jq\n          - \"nginx\"\n    - name: again\n      apt: name=jq state=present\n    - apt:\n        name: \"{{ item }}\"\n      loop: [jq, nginx]\n",
+    ),
     ("setup.sh", "#!/bin/sh\nset -e\nsudo apt-get install -y \"jq\" 'nginx' # both"),
 ];
 

@@ -8,7 +8,11 @@ use super::context::Context;
 use super::error::CliError;
 use super::exit::{Exit, Gaps};
 use super::output::Output;
+use super::scanning::ScanOptions;
+use super::subject::Subject;
+use crate::collect::packages::depends::Dependencies;
 use crate::model::Severity;
+use crate::pins::against::{self, Against};
 use crate::pins::{AuditOptions, PinReport, Requirements, audit_paths, fix, requirements_of};
 use crate::report::Pins;
 use adoption::AdoptionOptions;
@@ -39,6 +43,12 @@ pub(super) struct PinsArgs {
     /// List everything that is taken from outside, pinned or not
     #[arg(long)]
     inventory: bool,
+    /// Hold the files against a golden image: pins that it contradicts, packages nobody declares
+    #[arg(long, value_name = "MANIFEST")]
+    against: Option<String>,
+    /// With --against: what the base image has, so that only what differs from it counts
+    #[arg(long, value_name = "MANIFEST", requires = "against")]
+    base: Option<String>,
     /// Read vendored folders too
     #[arg(long)]
     include_vendored: bool,
@@ -108,6 +118,10 @@ pub(super) fn run(args: &PinsArgs, context: &Context) -> Result<Exit, CliError> 
         let looked_at = if change.is_some() { &[] } else { paths.as_slice() };
         report.accept(accepted, &read, &requirements, looked_at);
     }
+    let against = match &args.against {
+        Some(word) => Some(hold(&mut report, word, args, &paths, &options, context)?),
+        None => None,
+    };
     let gaps = if args.allow_gaps { Gaps::Allow } else { Gaps::Refuse };
     if let Some(fixing) = fixing.as_ref().filter(|_| args.fix.shows()) {
         fixing::show(fixing, args.output.file(), context)?;
@@ -117,12 +131,43 @@ pub(super) fn run(args: &PinsArgs, context: &Context) -> Result<Exit, CliError> 
         report: &report,
         sources: &read,
         inventory: args.inventory,
+        against: against.as_ref(),
         fixing: fixing.as_ref(),
         is_fixed: args.fix.writes(),
     };
     let view = context.view(args.output.file(), false);
     context.write(args.output.file(), |out| write(&pins, &view, out))?;
-    Ok(exit(&report, args.fail_on, gaps))
+    let unaccounted =
+        against.is_some_and(|against| against.base.is_some() && !against.undeclared.is_empty());
+    Ok(match exit(&report, args.fail_on, gaps) {
+        Exit::Clean if unaccounted && args.fail_on <= Severity::Low => Exit::Findings,
+        exit => exit,
+    })
+}
+
+/// Holds a report against the golden image that `word` names.
+fn hold(
+    report: &mut PinReport,
+    word: &str,
+    args: &PinsArgs,
+    paths: &[PathBuf],
+    options: &AuditOptions,
+    context: &Context,
+) -> Result<Against, CliError> {
+    let records = |word: &str| {
+        let loaded =
+            Subject::resolve(word, context)?.load(context, &ScanOptions::default(), None, None)?;
+        loaded.manifest().map(|manifest| manifest.records)
+    };
+    let golden = records(word)?;
+    let base = args.base.as_deref().map(records).transpose()?;
+    let base = base.as_ref().map(|base| base.packages.as_slice());
+    let first = paths.first().map_or(Path::new("."), PathBuf::as_path);
+    let requirements = requirements_of(first, options);
+    let graph = Dependencies::of(golden.packages.iter());
+    let needs = |index: usize| graph.needs(index).collect();
+    let both = (golden.packages.as_slice(), golden.facts.as_slice());
+    Ok(against::hold(report, word, both, &needs, base, &requirements))
 }
 
 /// A build file once more, by the path that the report shows.

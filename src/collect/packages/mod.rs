@@ -18,6 +18,7 @@ pub mod conda;
 pub mod copies;
 pub mod cpan;
 pub mod deb822;
+pub mod depends;
 pub mod dotnet;
 pub mod dpkg;
 pub mod executables;

@@ -227,6 +227,27 @@ fn items_of(report: &PinReport, known: &Known, sources: &mut Sources<'_>) -> Vec
     items
 }
 
+/// An input's word as it would be written with a version, for people: as the edit would leave it,
+/// else in the manager's own syntax.
+#[must_use]
+pub fn pinned_word(input: &Input, version: &str, bytes: &[u8]) -> String {
+    let pin = Pin::Version(version.to_owned());
+    let ways = word::ways(input, &pin, bytes).unwrap_or_default();
+    let edits = ways.into_iter().next().unwrap_or_default();
+    let range = input.place.range();
+    let inside = |edit: &Replacement| edit.start_byte >= range.start && edit.end_byte <= range.end;
+    let own = bytes.get(range.clone()).unwrap_or_default();
+    if edits.is_empty() || !edits.iter().all(inside) {
+        return word::plain(input, version);
+    }
+    let edits = edits.into_iter().map(|edit| Replacement {
+        start_byte: edit.start_byte.saturating_sub(range.start),
+        end_byte: edit.end_byte.saturating_sub(range.start),
+        text: edit.text,
+    });
+    String::from_utf8_lossy(&word::apply(own, edits.collect())).into_owned()
+}
+
 type Ways = (String, String, Vec<Vec<Replacement>>);
 
 fn ways(
@@ -324,7 +345,9 @@ fn reject_unclean(items: &mut [Item], before: &PinReport, after: &PinReport, las
     // What an edit brings along takes back all edits of its file.
     let count = |report: &PinReport| {
         let mut counts: BTreeMap<(String, &'static str, String), usize> = BTreeMap::new();
-        for finding in &report.findings {
+        // That other files pin another version is no reason to pin none here.
+        let counted = report.findings.iter().filter(|f| f.rule != "pins/consistency");
+        for finding in counted {
             let key = (finding.file.clone(), finding.rule, finding.subject.clone());
             *counts.entry(key).or_default() += 1;
         }

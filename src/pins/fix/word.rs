@@ -192,7 +192,18 @@ fn reference(
     bytes: &[u8],
 ) -> Result<Vec<Replacement>, String> {
     let requested = input.requested.as_str();
-    if input.ecosystem == Ecosystem::Git && input.form.is_some() && input.carrier != "ansible" {
+    let form = input.form.as_ref().filter(|form| form.template == "{version}");
+    if let Some(form) = form.filter(|_| RESOURCES.contains(&input.carrier))
+        && let Some(text) = bytes.get(form.start_byte..form.end_byte)
+        && let Ok(text) = std::str::from_utf8(text)
+    {
+        let raw = Raw { bytes, start: form.start_byte, text };
+        let mut edits = vec![raw.replace(0, text.len(), sha)];
+        let label = label.unwrap_or(requested);
+        edits.extend(comment(input, &raw, label).filter(|_| is_plain(label)));
+        return Ok(edits);
+    }
+    if input.ecosystem == Ecosystem::Git && form.is_some() {
         let raw = Raw::at(bytes, &input.place);
         if raw.is_none_or(|raw| !requested.is_empty() && !raw.text.contains(requested)) {
             return Err("git clone takes no commit: check it out after the clone".to_owned());
@@ -312,11 +323,16 @@ fn separator(ecosystem: Ecosystem) -> Option<&'static str> {
     })
 }
 
+/// A package and a version in the manager's syntax.
+pub(super) fn plain(input: &Input, version: &str) -> String {
+    format!("{}{}{version}", input.subject, separator(input.ecosystem).unwrap_or(" "))
+}
+
 /// A package's word with its version; several ways where a manifest may want an operator.
 fn version(input: &Input, version: &str, bytes: &[u8]) -> Result<Vec<Replacement>, String> {
     let go = input.ecosystem == Ecosystem::Go && version.starts_with(|c: char| c.is_ascii_digit());
     let version = if go { format!("v{version}") } else { version.to_owned() };
-    if let Some(reason) = has_no_word(input, bytes) {
+    if let Some(reason) = has_no_word(input) {
         return Err(reason.to_owned());
     }
     if let Some(form) = &input.form
@@ -378,29 +394,19 @@ fn closed(text: &str, end: usize, next: Option<&u8>) -> Option<usize> {
     (behind.map(char::from) == Some(quote)).then(|| end.saturating_add(1))
 }
 
+/// Resources of configuration management: where their carrier names no form, the version does not
+/// belong into the name.
+const RESOURCES: &[&str] = &["ansible", "chef", "puppet", "salt"];
+
 /// Why the word itself cannot take a version where it stands.
-fn has_no_word(input: &Input, bytes: &[u8]) -> Option<&'static str> {
-    let raw = Raw::at(bytes, &input.place)?;
-    let before = line_before(bytes, raw.start);
-    match input.carrier {
-        // A resource's name in quotes or a word list; a command's word is never alone in quotes.
-        "chef" | "puppet" => {
-            let own = |at: Option<usize>| at.and_then(|at| bytes.get(at)).copied().unwrap_or(b' ');
-            let quotes = (own(raw.start.checked_sub(1)), own(Some(raw.end())));
-            let alone = matches!(quotes, (b'"', b'"') | (b'\'', b'\''));
-            let listed = before.windows(3).any(|three| three.starts_with(b"%w"));
-            (alone || listed).then_some("the resource takes its version in a property of its own")
-        }
-        "salt" => Some("the state takes its version in an argument of its own"),
-        "ansible"
-            if matches!(input.ecosystem, Ecosystem::Npm | Ecosystem::Gem | Ecosystem::Composer) =>
-        {
-            let plain =
-                before.trim_ascii_start().strip_prefix(b"- ").unwrap_or(before.trim_ascii_start());
-            plain.starts_with(b"name:").then_some("the module takes its version in `version`")
-        }
-        _ => None,
-    }
+fn has_no_word(input: &Input) -> Option<&'static str> {
+    let in_name = input.carrier == "ansible"
+        && matches!(
+            input.ecosystem,
+            Ecosystem::Apt | Ecosystem::Dnf | Ecosystem::Zypper | Ecosystem::Apk | Ecosystem::Pip
+        );
+    let resource = RESOURCES.contains(&input.carrier) && input.form.is_none();
+    (resource && !in_name).then_some("the version is an argument of its own, which is not there")
 }
 
 /// Whether a word that a variable brought along is used in one place only.

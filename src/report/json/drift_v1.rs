@@ -134,6 +134,58 @@ struct Change<'a> {
     direction: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    allowed_by: Vec<BuildLine<'a>>,
+}
+
+/// A line of a build file that let a package drift.
+#[derive(Serialize)]
+struct BuildLine<'a> {
+    file: &'a str,
+    line: usize,
+    column: usize,
+    text: &'a str,
+    requested: &'a str,
+    strength: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    through: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pin: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'a str>,
+}
+
+/// The lines that are about one of the subjects.
+fn allowed_by<'a>(report: &'a DriftReport, subjects: &[model::Subject]) -> Vec<BuildLine<'a>> {
+    let about = |line: &&model::BuildLine| {
+        subjects.iter().any(|subject| match subject {
+            model::Subject::Package(key) => *key == line.package,
+            _ => false,
+        })
+    };
+    let lines = report.build_lines.iter().filter(about);
+    lines
+        .map(|line| BuildLine {
+            file: &line.file,
+            line: line.line,
+            column: line.column,
+            text: &line.text,
+            requested: &line.requested,
+            strength: line.strength,
+            through: line.through.as_deref(),
+            pin: line.pin.as_deref(),
+            from: line.from.as_deref(),
+        })
+        .collect()
+}
+
+fn change<'a>(report: &'a DriftReport, judged: &'a model::JudgedChange) -> Change<'a> {
+    let subject = std::slice::from_ref(&judged.change.subject);
+    Change { allowed_by: allowed_by(report, subject), ..Change::from(judged) }
+}
+
+fn finding<'a>(report: &'a DriftReport, finding: &'a model::Finding) -> Finding<'a> {
+    Finding { allowed_by: allowed_by(report, &finding.subjects), ..Finding::from(finding) }
 }
 
 impl<'a> From<&'a model::JudgedChange> for Change<'a> {
@@ -148,6 +200,7 @@ impl<'a> From<&'a model::JudgedChange> for Change<'a> {
             rule: judged.rule.as_deref(),
             direction: judged.direction.map(model::Direction::as_str),
             note: judged.note.as_deref(),
+            allowed_by: Vec::new(),
         }
     }
 }
@@ -160,6 +213,8 @@ struct Finding<'a> {
     title: &'a str,
     subjects: Vec<Subject<'a>>,
     causes: Vec<Cause<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    allowed_by: Vec<BuildLine<'a>>,
     fingerprint: &'a str,
 }
 
@@ -172,6 +227,7 @@ impl<'a> From<&'a model::Finding> for Finding<'a> {
             title: &finding.title,
             subjects: finding.subjects.iter().map(Into::into).collect(),
             causes: finding.causes.iter().map(Into::into).collect(),
+            allowed_by: Vec::new(),
             fingerprint: &finding.fingerprint,
         }
     }
@@ -200,8 +256,8 @@ pub(in crate::report) fn write(
 ) -> io::Result<()> {
     let drift = Drift {
         head: head(report),
-        changes: report.changes.iter().map(Into::into).collect(),
-        findings: report.findings.iter().map(Into::into).collect(),
+        changes: report.changes.iter().map(|judged| change(report, judged)).collect(),
+        findings: report.findings.iter().map(|one| finding(report, one)).collect(),
         gaps: report.gaps.iter().map(Into::into).collect(),
         omissions: report.omissions.iter().map(Into::into).collect(),
         notes: &report.notes,
@@ -216,11 +272,11 @@ pub(in crate::report) fn write_lines(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     line("report", &head(report), out)?;
-    for change in &report.changes {
-        line("change", &Change::from(change), out)?;
+    for judged in &report.changes {
+        line("change", &change(report, judged), out)?;
     }
-    for finding in &report.findings {
-        line("finding", &Finding::from(finding), out)?;
+    for one in &report.findings {
+        line("finding", &finding(report, one), out)?;
     }
     for gap in &report.gaps {
         line("gap", &Gap::from(gap), out)?;

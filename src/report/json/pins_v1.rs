@@ -5,6 +5,7 @@
 //! finding, `input` and `gap`.
 
 use super::{document, line};
+use crate::pins::inventory;
 use crate::pins::{
     Credit, Origin, PinFinding, PinGap, PinInput, Place, Position, Suppressed, UNKNOWN,
 };
@@ -72,7 +73,51 @@ struct Document<'a> {
     inputs: Option<Vec<Input<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fixes: Option<Vec<Fix<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<Held<'a>>,
     gaps: Vec<Gap<'a>>,
+}
+
+/// The golden image that the files were held against.
+#[derive(Serialize)]
+struct Held<'a> {
+    manifest: &'a str,
+    installed: usize,
+    declared: usize,
+    needed: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<usize>,
+    asked_for: usize,
+    undeclared: Vec<Installed<'a>>,
+}
+
+/// A package that nothing accounts for.
+#[derive(Serialize)]
+struct Installed<'a> {
+    manager: &'a str,
+    name: &'a str,
+    version: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<&'a str>,
+}
+
+fn held<'a>(pins: &'a Pins<'_>) -> Option<Held<'a>> {
+    let against = pins.against?;
+    let undeclared = against.undeclared.iter().map(|one| Installed {
+        manager: &one.manager,
+        name: &one.name,
+        version: &one.version,
+        base: one.base.as_deref(),
+    });
+    Some(Held {
+        manifest: &against.label,
+        installed: against.installed,
+        declared: against.declared,
+        needed: against.needed,
+        base: against.base,
+        asked_for: against.asked_for,
+        undeclared: undeclared.collect(),
+    })
 }
 
 /// What was or would be pinned, or why it is left alone.
@@ -232,6 +277,12 @@ struct Input<'a> {
     category: &'static str,
     subject: Cow<'a, str>,
     requested: Cow<'a, str>,
+    /// Where it is fetched from.
+    source: String,
+    /// The kind of file, and what the machine that it goes into is built from.
+    consumer: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purl: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<Source<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -272,6 +323,9 @@ impl<'a> From<&'a PinInput> for Input<'a> {
             category: input.ecosystem.category().as_str(),
             subject: known(&input.subject),
             requested: known(&input.requested),
+            source: inventory::source(input),
+            consumer: inventory::consumer(input),
+            purl: inventory::purl(input),
             origin: input.origin.as_ref().map(Into::into),
             credit: input.credit.as_ref().map(Into::into),
             advice: input.advice.as_deref(),
@@ -327,6 +381,7 @@ pub(in crate::report) fn write(pins: &Pins<'_>, _: &View, out: &mut dyn Write) -
         suppressed: report.suppressed.iter().map(Into::into).collect(),
         inputs: pins.inventory.then(inputs),
         fixes: fixes(pins),
+        against: held(pins),
         gaps: report.gaps.iter().map(Into::into).collect(),
     };
     document(&value, out)
@@ -347,6 +402,7 @@ pub(in crate::report) fn write_lines(
         report.inputs.iter().try_for_each(|row| line("input", &Input::from(row), out))?;
     }
     fixes(pins).into_iter().flatten().try_for_each(|row| line("fix", &row, out))?;
+    held(pins).into_iter().try_for_each(|row| line("against", &row, out))?;
     report.gaps.iter().try_for_each(|row| line("gap", &Gap::from(row), out))
 }
 
@@ -374,7 +430,7 @@ mod tests {
             .collect();
         let expected = [
             "report", "finding", "finding", "finding", "finding", "input", "input", "fix", "fix",
-            "fix", "fix", "gap",
+            "fix", "fix", "against", "gap",
         ];
         assert_eq!(types, expected);
     }

@@ -8,85 +8,93 @@ use std::io::{self, Write};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Bom {
+pub(super) struct Bom {
     #[serde(rename = "$schema")]
-    schema: &'static str,
-    bom_format: &'static str,
-    spec_version: &'static str,
-    serial_number: String,
-    version: u32,
-    metadata: Metadata,
-    components: Vec<Component>,
-    dependencies: Vec<Dependency>,
+    pub(super) schema: &'static str,
+    pub(super) bom_format: &'static str,
+    pub(super) spec_version: &'static str,
+    pub(super) serial_number: String,
+    pub(super) version: u32,
+    pub(super) metadata: Metadata,
+    pub(super) components: Vec<Component>,
+    pub(super) dependencies: Vec<Dependency>,
 }
 
 #[derive(Serialize)]
-struct Metadata {
-    timestamp: String,
-    tools: Tools,
-    component: Component,
+pub(super) struct Metadata {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) timestamp: Option<String>,
+    pub(super) tools: Tools,
+    pub(super) component: Component,
 }
 
 #[derive(Serialize)]
-struct Tools {
-    components: Vec<Component>,
+pub(super) struct Tools {
+    pub(super) components: Vec<Component>,
 }
 
 #[derive(Default, Serialize)]
-struct Component {
+pub(super) struct Component {
     #[serde(rename = "type")]
-    kind: &'static str,
+    pub(super) kind: &'static str,
     #[serde(rename = "bom-ref", skip_serializing_if = "Option::is_none")]
-    reference: Option<String>,
-    name: String,
+    pub(super) reference: Option<String>,
+    pub(super) name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<String>,
+    pub(super) version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
+    pub(super) description: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    licenses: Vec<LicenseChoice>,
+    pub(super) licenses: Vec<LicenseChoice>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    purl: Option<String>,
+    pub(super) purl: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    properties: Vec<Property>,
+    pub(super) properties: Vec<Property>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    evidence: Option<Evidence>,
+    pub(super) evidence: Option<Evidence>,
 }
 
 #[derive(Serialize)]
-struct LicenseChoice {
+pub(super) struct LicenseChoice {
     license: License,
 }
 
 #[derive(Serialize)]
-struct License {
+pub(super) struct License {
     name: String,
 }
 
 #[derive(Serialize)]
-struct Property {
-    name: &'static str,
-    value: String,
+pub(super) struct Property {
+    pub(super) name: &'static str,
+    pub(super) value: String,
 }
 
 #[derive(Serialize)]
-struct Evidence {
-    occurrences: Vec<Occurrence>,
+pub(super) struct Evidence {
+    pub(super) occurrences: Vec<Occurrence>,
 }
 
 #[derive(Serialize)]
-struct Occurrence {
-    location: String,
+pub(super) struct Occurrence {
+    pub(super) location: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) line: Option<usize>,
+    #[serde(rename = "additionalContext", skip_serializing_if = "Option::is_none")]
+    pub(super) context: Option<String>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Dependency {
+pub(super) struct Dependency {
     #[serde(rename = "ref")]
-    reference: String,
+    pub(super) reference: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    depends_on: Vec<String>,
+    pub(super) depends_on: Vec<String>,
 }
+
+/// Of the version that is written.
+pub(super) const SCHEMA: &str = "http://cyclonedx.org/schema/bom-1.6.schema.json";
 
 /// The component that everything belongs to.
 const SYSTEM: &str = "system";
@@ -116,21 +124,14 @@ pub(in crate::report) fn write(
         depends_on: listed.needs.iter().filter_map(id).collect(),
     });
     let bom = Bom {
-        schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
+        schema: SCHEMA,
         bom_format: "CycloneDX",
         spec_version: "1.6",
         serial_number: format!("urn:uuid:{}", uuid(&manifest.id())),
         version: 1,
         metadata: Metadata {
-            timestamp: manifest.header.scanned_at.to_string(),
-            tools: Tools {
-                components: vec![Component {
-                    kind: "application",
-                    name: "driftcheck".to_owned(),
-                    version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-                    ..Component::default()
-                }],
-            },
+            timestamp: Some(manifest.header.scanned_at.to_string()),
+            tools: tools(),
             component: Component {
                 kind: "platform",
                 reference: Some(SYSTEM.to_owned()),
@@ -143,6 +144,17 @@ pub(in crate::report) fn write(
         components,
     };
     document(&bom, out)
+}
+
+/// The program that wrote the bill.
+pub(super) fn tools() -> Tools {
+    let own = Component {
+        kind: "application",
+        name: "driftcheck".to_owned(),
+        version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        ..Component::default()
+    };
+    Tools { components: vec![own] }
 }
 
 fn component(listed: &Listed<'_>) -> Component {
@@ -172,7 +184,11 @@ fn component(listed: &Listed<'_>) -> Component {
         purl: Some(package.purl.clone()).filter(|purl| !purl.is_empty()),
         properties,
         evidence: Some(Evidence {
-            occurrences: vec![Occurrence { location: package.evidence.to_string() }],
+            occurrences: vec![Occurrence {
+                location: package.evidence.to_string(),
+                line: None,
+                context: None,
+            }],
         }),
     }
 }

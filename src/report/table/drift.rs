@@ -45,6 +45,7 @@ pub(in crate::report) fn write(
         page.list(rows)?;
     }
     unnamed(&mut page, report)?;
+    allowed(&mut page, &story)?;
     folded(&mut page, &story)?;
     listed(&mut page, report)?;
     gaps(&mut page, report)?;
@@ -86,6 +87,7 @@ fn finding_row(story: &Story<'_>, finding: &Finding, view: &View) -> Vec<Cell> {
     if !wide && !finding.causes.is_empty() {
         lines.push(format!("by {causes}"));
     }
+    lines.extend(story.allowed(finding));
     if verbose {
         let evidence = finding.causes.iter().flat_map(|cause| &cause.evidence);
         lines.extend(evidence.map(|evidence| format!("seen in {}", story::evidence(evidence))));
@@ -149,6 +151,17 @@ fn unnamed(page: &mut Page<'_>, report: &DriftReport) -> io::Result<()> {
     page.blank()?;
     page.heading(&format!("In no finding: {}", format::count(rows.len(), "change")), None)?;
     page.list(rows)
+}
+
+/// Build files that let packages drift which no finding names.
+fn allowed(page: &mut Page<'_>, story: &Story<'_>) -> io::Result<()> {
+    let lines = story.allowed_elsewhere();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    page.blank()?;
+    page.heading(&format!("In the build files: {}", format::count(lines.len(), "line")), None)?;
+    page.list(lines.into_iter().map(|line| vec![Cell::new(line)]).collect())
 }
 
 fn folded(page: &mut Page<'_>, story: &Story<'_>) -> io::Result<()> {

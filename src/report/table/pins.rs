@@ -4,6 +4,7 @@
 use super::Page;
 use crate::model::Severity;
 use crate::pins::PinFinding;
+use crate::pins::inventory;
 use crate::report::pins::{Pins, gap_place, headline, rules_of};
 use crate::report::{Verbosity, View, format};
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
@@ -39,6 +40,7 @@ pub(in crate::report) fn write(
     if pins.inventory {
         inventory(&mut page, pins)?;
     }
+    against(&mut page, pins)?;
     fixes(&mut page, pins)?;
     gaps(&mut page, pins)?;
     let rules = rules_of(report);
@@ -179,12 +181,54 @@ fn inventory(page: &mut Page<'_>, pins: &Pins<'_>) -> io::Result<()> {
             Cell::new(input.ecosystem.as_str()),
             Cell::new(clean(&input.subject)),
             Cell::new(clean(&input.requested)),
+            Cell::new(clean(&inventory::source(input))),
+            Cell::new(clean(&inventory::consumer(input))),
             Cell::new(place),
         ]
     });
     let rows = rows.collect();
-    let header = ["HELD", "REQUIRED", "ECOSYSTEM", "INPUT", "VERSION", "WHERE"];
+    let header = ["HELD", "REQUIRED", "ECOSYSTEM", "INPUT", "VERSION", "FROM", "CONSUMER", "WHERE"];
     page.table(Some(&header), rows, &[], None)?;
+    page.blank()
+}
+
+/// What the golden image has that no build file accounts for: listed where a base is known, else
+/// counted.
+fn against(page: &mut Page<'_>, pins: &Pins<'_>) -> io::Result<()> {
+    let Some(against) = pins.against else { return Ok(()) };
+    let label = format::escaped(&against.label);
+    let count = format::count(against.undeclared.len(), "package");
+    page.heading(&format!("In {label} and in no build file: {count}"), Some(AnsiColor::Yellow))?;
+    let mut parts = vec![
+        format!("{} installed", format::length(against.installed)),
+        format!("{} declared", format::length(against.declared)),
+        format!("{} needed by those", format::length(against.needed)),
+    ];
+    parts.extend(against.base.map(|base| format!("{} as in the base", format::length(base))));
+    writeln!(page.out, "  {}", parts.join(", "))?;
+    if against.base.is_none() {
+        let asked = format::length(against.asked_for);
+        writeln!(
+            page.out,
+            "  {asked} of the rest were asked for by name; --base MANIFEST takes away what the base \
+             image brought, -v lists all"
+        )?;
+    }
+    if against.base.is_some() || page.view.verbosity == Verbosity::Verbose {
+        let rows = against.undeclared.iter().map(|one| {
+            let base = one.base.as_ref();
+            vec![
+                Cell::new(format::escaped(&one.name)),
+                Cell::new(format::escaped(&one.version)),
+                Cell::new(format::escaped(&one.manager)),
+                Cell::new(base.map_or_else(String::new, |base| {
+                    format!("the base has {}", format::escaped(base))
+                })),
+            ]
+        });
+        let rows = rows.collect();
+        page.grid(rows, &[])?;
+    }
     page.blank()
 }
 
