@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 /// What was accepted before.
 #[derive(Debug, clap::Args)]
 pub(super) struct AdoptionOptions {
-    /// Accept today's findings: from then on only new and weaker pins fail
-    /// [default file: driftcheck-pins.baseline]
+    /// Accept today's findings: only new and weaker pins fail from then on
     #[arg(
         long,
         value_name = "FILE",
@@ -21,7 +20,7 @@ pub(super) struct AdoptionOptions {
         default_missing_value = ""
     )]
     write_baseline: Option<String>,
-    /// The accepted findings [default: driftcheck-pins.baseline in the first path or above it]
+    /// The accepted findings [default: driftcheck-pins.baseline]
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
     /// Judge as if nothing had been accepted

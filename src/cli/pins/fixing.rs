@@ -15,14 +15,13 @@ pub(super) struct FixOptions {
     /// Write the pins that are known into the files, changing no other byte
     #[arg(long)]
     fix: bool,
-    /// Show what --fix would write as a unified diff, and write nothing; with a range of commits,
-    /// judge only what that change touched
+    /// Show what --fix would write; with a range, judge only what that change touched
     #[arg(long, value_name = "BASE..HEAD", num_args = 0..=1, default_missing_value = "")]
     diff: Vec<String>,
-    /// Pin packages to what this manifest (or image) of the golden image has
+    /// Pin packages to what this manifest of the golden image has
     #[arg(long, value_name = "MANIFEST")]
     from: Option<String>,
-    /// Pin images, actions, refs and downloads by this map: lines of `KEY DIGEST`, JSON or TOML
+    /// Pin images, actions, refs and downloads by this map of digests
     #[arg(long, value_name = "FILE")]
     digests: Option<PathBuf>,
 }

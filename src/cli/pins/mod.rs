@@ -43,10 +43,10 @@ pub(super) struct PinsArgs {
     /// List everything that is taken from outside, pinned or not
     #[arg(long)]
     inventory: bool,
-    /// Hold the files against a golden image: pins that it contradicts, packages nobody declares
+    /// Hold the files against this manifest of the golden image
     #[arg(long, value_name = "MANIFEST")]
     against: Option<String>,
-    /// With --against: what the base image has, so that only what differs from it counts
+    /// With --against: what the base image has counts for nothing
     #[arg(long, value_name = "MANIFEST", requires = "against")]
     base: Option<String>,
     /// Read vendored folders too
