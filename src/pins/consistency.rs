@@ -42,9 +42,12 @@ const BUILDERS: &[&str] = &[
 /// Folders of files that are there to differ.
 const APART: &[&str] = &["test", "spec", "fixture", "example", "sample", "snapshot", "demo", "doc"];
 
+/// Inputs with their versions, by ecosystem, name and distribution.
+type Groups<'a> = BTreeMap<(Ecosystem, String, String), Vec<(&'a Input, String)>>;
+
 /// The pins that another file contradicts.
 pub(super) fn remarks(inputs: &[Input]) -> Vec<Remark> {
-    let mut groups: BTreeMap<(Ecosystem, String, String), Vec<(&Input, String)>> = BTreeMap::new();
+    let mut groups: Groups<'_> = BTreeMap::new();
     for input in inputs {
         if let Some(version) = version(input) {
             let system =
@@ -113,8 +116,7 @@ fn version(input: &Input) -> Option<String> {
         // Two digests of one tag.
         Ecosystem::Image => {
             let (tag, digest) = input.requested.split_once('@')?;
-            let _ = (!tag.is_empty()).then_some(())?;
-            Some(digest.to_owned())
+            (!tag.is_empty()).then(|| digest.to_owned())
         }
         Ecosystem::Snap | Ecosystem::Brew | Ecosystem::Repository => None,
         other => match other.category() {
