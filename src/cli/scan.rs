@@ -30,7 +30,7 @@ pub(super) struct ScanArgs {
     name: Option<String>,
     #[command(flatten)]
     options: ScanOptions,
-    /// A policy of your own, whose [[text]] entries name files to keep the text of
+    /// A policy of your own, whose `[[text]]` entries name files to keep the text of
     #[arg(long, value_name = "FILE")]
     policy: Vec<PathBuf>,
     /// Succeed although parts could not be read

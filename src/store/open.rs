@@ -23,8 +23,9 @@ const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql")];
 /// How long another process may hold the store: two first scans of large hosts at once.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Larger pages than SQLite's own 4 KB: most directories then fit a page.
-const PAGE_SIZE: u32 = 8192;
+/// Larger pages than SQLite's own 4 KB: most directories then fit a page. Measured on a compare of
+/// 100 changed paths: 16 KiB saves a tenth of the time of 8 KiB, and 32 KiB nothing more.
+const PAGE_SIZE: u32 = 16 * 1024;
 
 /// Where the header has what we ask of it.
 const HEADER: usize = 100;
