@@ -150,6 +150,31 @@ fn partial_behind(word: &str) -> bool {
     digits.split(['.', '-']).count() < 3
 }
 
+/// The inputs that a carrier finds by the first of some files, in that file and in those it follows,
+/// each once, in the order of places: `ecosystem subject strength @word`. Gaps are failures.
+#[cfg(test)]
+#[track_caller]
+pub(super) fn inputs_of(
+    carrier: &'static super::carrier::Carrier,
+    files: &[(&str, &str)],
+) -> Vec<String> {
+    let (path, text) = files[0];
+    assert!((carrier.recognises)(path, text.as_bytes()), "{path} is not recognised:\n{text}");
+    let all = files.iter().map(|(path, text)| (*path, text.as_bytes()));
+    let repository = super::repository::Repository::of_files(all);
+    let source = super::repository::SourceFile::new(path, text.as_bytes());
+    let collected = super::walk::audit_source(&source, carrier, &repository);
+    assert!(collected.gaps.is_empty(), "{:?}", collected.gaps);
+    let shown = collected.inputs.iter().map(|input| {
+        let file = files.iter().find(|(path, _)| *path == &*input.place.file);
+        let word = file.and_then(|(_, text)| text.get(input.place.range())).unwrap_or("?");
+        let shown = format!("{} {} {} @{word}", input.ecosystem, input.subject, input.held());
+        (input.place.file.to_string(), input.place.start_byte, shown)
+    });
+    let found: std::collections::BTreeSet<(String, usize, String)> = shown.collect();
+    found.into_iter().map(|(_, _, shown)| shown).collect()
+}
+
 /// What a carrier says of the first of some files, in the order of the places: `ecosystem subject
 /// strength @word`, remarks behind `!`, gaps behind `gap:`.
 #[cfg(test)]

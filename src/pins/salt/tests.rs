@@ -1,33 +1,11 @@
 //! States, each with what is said of it.
 
 use super::*;
-use crate::pins::repository::Repository;
-use crate::pins::walk::audit_source;
+use crate::pins::steps::inputs_of;
 
 #[track_caller]
 fn check_all(files: &[(&str, &str)], expected: &[&str]) {
-    let (path, text) = files[0];
-    assert!((CARRIER.recognises)(path, text.as_bytes()), "{path}");
-    let all: Vec<(&str, &[u8])> =
-        files.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
-    let repository = Repository::of_files(all);
-    let source = SourceFile::new(path, text.as_bytes());
-    let collected = audit_source(&source, &CARRIER, &repository);
-    assert!(collected.gaps.is_empty(), "{:?}", collected.gaps);
-    let mut found: Vec<(usize, String)> = collected
-        .inputs
-        .iter()
-        .map(|input| {
-            let file = files.iter().find(|(path, _)| *path == &*input.place.file);
-            let word = file.and_then(|(_, text)| text.get(input.place.range())).unwrap_or("?");
-            let shown = format!("{} {} {} @{word}", input.ecosystem, input.subject, input.held());
-            (input.place.start_byte, shown)
-        })
-        .collect();
-    found.sort();
-    found.dedup();
-    let found: Vec<String> = found.into_iter().map(|(_, shown)| shown).collect();
-    assert_eq!(found, expected, "{text}");
+    assert_eq!(inputs_of(&CARRIER, files), expected, "{}", files[0].1);
 }
 
 #[track_caller]
