@@ -112,7 +112,7 @@ fn killed_at_any_moment_it_shows_only_whole_manifests() {
 fn a_flipped_bit_is_found_or_touches_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
-    let id = commit(&Store::open(&path, Access::Write).unwrap(), "web-01", 7, 300);
+    let id = commit(&Store::open(&path, Access::Write).unwrap(), "web-01", 7, 1500);
     let store = Store::open(&path, Access::Read).unwrap();
     let expected = text_of(&store, &id).unwrap();
     drop(store);
