@@ -71,6 +71,7 @@ pub mod span;
 mod steps;
 pub mod strength;
 pub mod suppress;
+mod syntax;
 pub mod terraform;
 pub mod vagrant;
 pub mod walk;

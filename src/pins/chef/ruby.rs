@@ -8,15 +8,12 @@ use crate::pins::hcl::value::{Text, Value};
 use crate::pins::input::Origin;
 use crate::pins::resource::{either, single_quoted, sited};
 use crate::pins::span::{Fragment, FragmentBuilder, UNKNOWN};
+use crate::pins::syntax;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tree_sitter::{Node, ParseOptions, Parser, Tree};
-
-/// A text that takes longer is given up: honest recipes parse at megabytes a second.
-const MAX_TIME: Duration = Duration::from_millis(900);
+use tree_sitter::{Node, Parser, Tree};
 
 /// Expressions in expressions.
 const MAX_DEPTH: usize = 40;
@@ -28,38 +25,15 @@ const MAX_ALTERNATIVES: usize = 16;
 const MAX_TEXT: usize = 64 * 1024;
 
 thread_local! {
-    static PARSER: RefCell<Option<Parser>> = RefCell::new(new_parser());
-}
-
-fn new_parser() -> Option<Parser> {
-    let mut parser = Parser::new();
-    parser.set_language(&tree_sitter_ruby::LANGUAGE.into()).ok()?;
-    Some(parser)
+    static PARSER: RefCell<Option<Parser>> =
+        RefCell::new(syntax::parser(&tree_sitter_ruby::LANGUAGE.into()));
 }
 
 /// The tree of a text; `None` where it took too long.
 pub(super) fn parse(text: &str) -> Option<Tree> {
-    let started = Instant::now();
-    // Every byte that is not ASCII becomes a letter: offsets stay, and the grammar's scanner never
-    // sees a code point that C's character classes do not know.
+    // Every byte that is not ASCII becomes a letter: offsets stay.
     let masked: Vec<u8> = text.bytes().map(|b| if b.is_ascii() { b } else { b'x' }).collect();
-    PARSER.with_borrow_mut(|parser| {
-        let parser = parser.as_mut()?;
-        let mut read = |offset: usize, _| masked.get(offset..).unwrap_or_default();
-        let mut progress = |_: &tree_sitter::ParseState| {
-            if started.elapsed() > MAX_TIME {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        };
-        let options = ParseOptions::new().progress_callback(&mut progress);
-        let tree = parser.parse_with_options(&mut read, None, Some(options));
-        if tree.is_none() {
-            parser.reset();
-        }
-        tree
-    })
+    PARSER.with_borrow_mut(|parser| syntax::parse(parser.as_mut()?, &masked))
 }
 
 /// The named children of a node.

@@ -1,23 +1,14 @@
 //! Text to syntax tree, by tree-sitter's bash grammar: tolerant of errors, bounded in time.
 
 use crate::pins::span::{Fragment, FragmentBuilder};
+use crate::pins::syntax;
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
-use tree_sitter::{ParseOptions, Parser, Tree};
-
-/// A text that takes longer is given up: honest scripts parse at more than 10 MB a second.
-const MAX_TIME: Duration = Duration::from_millis(900);
+use tree_sitter::{Parser, Tree};
 
 thread_local! {
-    static PARSER: RefCell<Option<Parser>> = RefCell::new(new_parser());
-}
-
-fn new_parser() -> Option<Parser> {
-    let mut parser = Parser::new();
-    parser.set_language(&tree_sitter_bash::LANGUAGE.into()).ok()?;
-    Some(parser)
+    static PARSER: RefCell<Option<Parser>> =
+        RefCell::new(syntax::parser(&tree_sitter_bash::LANGUAGE.into()));
 }
 
 /// Brackets that are open at once. Each is a level of the tree, and no person comes near.
@@ -41,31 +32,11 @@ pub(super) fn parse(text: &str) -> Option<Tree> {
     if is_too_deep(text) {
         return None;
     }
-    let started = Instant::now();
-    PARSER.with_borrow_mut(|parser| {
-        let parser = parser.as_mut()?;
-        let masked = ascii(text);
-        let bytes = masked.as_ref();
-        let mut read = |offset: usize, _| bytes.get(offset..).unwrap_or_default();
-        let mut progress = |_: &tree_sitter::ParseState| {
-            if started.elapsed() > MAX_TIME {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        };
-        let options = ParseOptions::new().progress_callback(&mut progress);
-        let tree = parser.parse_with_options(&mut read, None, Some(options));
-        if tree.is_none() {
-            parser.reset();
-        }
-        tree
-    })
+    PARSER.with_borrow_mut(|parser| syntax::parse(parser.as_mut()?, &ascii(text)))
 }
 
 /// The text with every byte that is not ASCII replaced by a dot, which is a word's character and no
-/// name's: offsets stay. The grammar's scanner hands code points to `isdigit`, which may read far
-/// outside of its table for anything above 255.
+/// name's: offsets stay.
 fn ascii(text: &str) -> Cow<'_, [u8]> {
     if text.is_ascii() {
         return Cow::Borrowed(text.as_bytes());
