@@ -31,6 +31,7 @@ pub mod xfs;
 
 use crate::model::{DeviceNumber, Fault, FileKind, Name, Timestamp, Xattr};
 use std::any::Any;
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -102,6 +103,24 @@ pub struct Listing {
     pub entries: Vec<DirectoryEntry>,
     /// Parts that were damaged; whoever lists makes gaps of them.
     pub faults: Vec<Fault>,
+}
+
+impl Listing {
+    /// Refuses directories that are listed again, and the root, which is in no directory: what an
+    /// honest medium never has, and what a hostile one makes walks endless with. For media whose
+    /// nodes have one number each.
+    fn refuse_repeats(&mut self, root: u64, is_directory: impl Fn(&Node) -> bool) {
+        let mut below = HashSet::from([root]);
+        let faults = &mut self.faults;
+        self.entries.retain(|entry| {
+            let is_again = !below.insert(entry.node.number) && is_directory(&entry.node);
+            if is_again {
+                let fault = format!("{}: the directory is listed twice", entry.name);
+                faults.push(Fault::damaged(fault));
+            }
+            !is_again
+        });
+    }
 }
 
 /// Which kinds of entries a medium can carry; each carries all that the one before it does.

@@ -227,16 +227,7 @@ impl Filesystem for Erofs {
         if listing.entries.len() >= MAX_ENTRIES {
             listing.faults.push(Fault::limit(format!("only {MAX_ENTRIES} names were read")));
         }
-        // The root is in no directory, and others are in one once.
-        let mut below = HashSet::from([self.volume.superblock.root]);
-        listing.entries.retain(|entry| {
-            let is_again = !below.insert(entry.node.number) && self.is_directory(&entry.node);
-            if is_again {
-                let fault = format!("{}: the directory is listed twice", entry.name);
-                listing.faults.push(Fault::damaged(fault));
-            }
-            !is_again
-        });
+        listing.refuse_repeats(self.volume.superblock.root, |node| self.is_directory(node));
         Ok(listing)
     }
 
