@@ -88,6 +88,23 @@ impl<'a> Reader<'a> {
         });
         entries
     }
+
+    /// All paths below some directories that are no directories, of at most `limit` directories;
+    /// links are not followed.
+    pub fn list_below(&mut self, tops: &[TreePath], limit: usize) -> Vec<TreePath> {
+        let mut found = Vec::new();
+        let mut open = tops.to_vec();
+        for _ in 0..limit {
+            let Some(directory) = open.pop() else { break };
+            for (name, node) in self.list(&directory) {
+                let metadata = self.filesystem.metadata(&node);
+                let is_directory = metadata.is_ok_and(|it| it.kind == FileKind::Directory);
+                let list = if is_directory { &mut open } else { &mut found };
+                list.push(directory.join(&name));
+            }
+        }
+        found
+    }
 }
 
 /// A name in a directory, for names that are written in our own code.

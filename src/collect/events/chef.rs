@@ -56,25 +56,11 @@ fn collect(view: &View<'_>, records: &mut Records) {
 const MAX_DIRECTORIES: usize = 5000;
 
 fn backups(reader: &mut Reader<'_>) -> Vec<TreePath> {
-    let mut found = Vec::new();
-    let mut open: Vec<TreePath> = ["/var/chef/backup", "/var/lib/chef/backup", "/var/cinc/backup"]
-        .map(TreePath::parse)
-        .into();
-    let mut left = MAX_DIRECTORIES;
-    while let Some(directory) = open.pop() {
-        left = left.saturating_sub(1);
-        if left == 0 {
-            break;
-        }
-        for (name, _) in reader.list_directories(&directory) {
-            open.push(directory.join(&name));
-        }
-        for (name, _) in reader.list(&directory) {
-            if name.as_bytes().windows(6).any(|part| part == b".chef-") {
-                found.push(directory.join(&name));
-            }
-        }
-    }
+    let tops =
+        ["/var/chef/backup", "/var/lib/chef/backup", "/var/cinc/backup"].map(TreePath::parse);
+    let mut found = reader.list_below(&tops, MAX_DIRECTORIES);
+    let is_named = |name: &[u8]| name.windows(6).any(|part| part == b".chef-");
+    found.retain(|path| path.file_name().is_some_and(is_named));
     found.retain(|path| at_path(reader, path).is_some());
     found
 }

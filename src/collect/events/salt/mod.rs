@@ -187,29 +187,17 @@ fn later(mut time: EventTime, milliseconds: f64) -> EventTime {
 
 /// Backups mirror the paths of what they are of.
 fn backups(reader: &mut Reader<'_>, top: &TreePath, zone: &Zone, sink: &mut Sink) {
-    let mut open = vec![top.clone()];
-    let mut left = MAX_JOBS;
-    while let Some(directory) = open.pop() {
-        left = left.saturating_sub(1);
-        if left == 0 {
-            break;
+    for copy in reader.list_below(std::slice::from_ref(top), MAX_JOBS) {
+        let Some((original, time)) = backup(top, &copy) else { continue };
+        if at_path(reader, &copy).is_none() {
+            continue;
         }
-        for (name, _) in reader.list_directories(&directory) {
-            open.push(directory.join(&name));
-        }
-        for (name, _) in reader.list(&directory) {
-            let copy = directory.join(&name);
-            let Some((original, time)) = backup(top, &copy) else { continue };
-            if at_path(reader, &copy).is_none() {
-                continue;
-            }
-            let text = format!("a backup of {original} as Salt's backup: minion names it");
-            let at = At { path: &copy, line: None };
-            let mut event = at.event(CauseKind::Salt, "resource", "file backup", &text);
-            event.time = zone.parse(&time);
-            event.subjects = vec![EventSubject::Path(original), EventSubject::Path(copy.clone())];
-            sink.push(event);
-        }
+        let text = format!("a backup of {original} as Salt's backup: minion names it");
+        let at = At { path: &copy, line: None };
+        let mut event = at.event(CauseKind::Salt, "resource", "file backup", &text);
+        event.time = zone.parse(&time);
+        event.subjects = vec![EventSubject::Path(original), EventSubject::Path(copy.clone())];
+        sink.push(event);
     }
 }
 
