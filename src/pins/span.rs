@@ -114,6 +114,25 @@ pub struct Fragment {
 }
 
 impl Fragment {
+    /// The fragment with a text for each [`UNKNOWN`] that one is known for, by its raw range.
+    #[must_use]
+    pub fn filled(&self, mut known: impl FnMut(&Range<usize>) -> Option<String>) -> Self {
+        let mut builder = FragmentBuilder::default();
+        let mut done = 0_usize;
+        for (at, _) in self.text.match_indices(UNKNOWN) {
+            let end = at.saturating_add(UNKNOWN.len_utf8());
+            builder.append_range(self, done..at);
+            let raw = self.raw_range(at..end);
+            match known(&raw) {
+                Some(value) => builder.replaced(&value, raw),
+                None => builder.unknown(raw),
+            }
+            done = end;
+        }
+        builder.append_range(self, done..self.text.len());
+        builder.finish()
+    }
+
     /// A whole file; bytes that are no UTF-8 become U+FFFD, each run mapped to itself.
     #[must_use]
     pub fn of_file(bytes: &[u8]) -> Self {

@@ -12,7 +12,7 @@ use crate::pins::carrier::Carrier;
 use crate::pins::classify;
 use crate::pins::repository::{self, SourceFile};
 use crate::pins::shell::{self, Dialect, Expanded};
-use crate::pins::span::{Fragment, FragmentBuilder, UNKNOWN};
+use crate::pins::span::{Fragment, UNKNOWN};
 use crate::pins::steps::{self, Stage};
 use crate::pins::strength::{Ecosystem, Strength};
 use crate::pins::yaml::{self, Node};
@@ -116,26 +116,15 @@ impl<'p, 's, 'a> Pipeline<'p, 's, 'a> {
 
     /// A text with parameters and variables filled in.
     fn filled(&self, fragment: &Fragment) -> Fragment {
-        let text = fragment.text();
-        let mut builder = FragmentBuilder::default();
-        let mut done = 0_usize;
-        for (at, _) in text.match_indices(UNKNOWN) {
-            let end = at.saturating_add(UNKNOWN.len_utf8());
-            builder.append_range(fragment, done..at);
-            let raw = fragment.raw_range(at..end);
+        let filled = fragment.filled(|raw| {
             let bytes = self.stage.audit.file().bytes.get(raw.clone()).unwrap_or_default();
             let word = String::from_utf8_lossy(bytes);
             let name = word.trim_start_matches("${{").trim_end_matches("}}").trim();
             let known = name.strip_prefix("parameters.").and_then(|name| self.parameters.get(name));
-            match known.and_then(Node::text).filter(|text| !text.is_empty()) {
-                Some(value) => builder.replaced(value, raw),
-                None => builder.unknown(raw),
-            }
-            done = end;
-        }
-        builder.append_range(fragment, done..text.len());
+            known.and_then(Node::text).filter(|text| !text.is_empty()).map(str::to_owned)
+        });
         let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-        interpolate(&builder.finish(), ("$(", ")"), &|name| match self.variables.get(name) {
+        interpolate(&filled, ("$(", ")"), &|name| match self.variables.get(name) {
             Some(value) => Placeholder::Value(value.clone()),
             // What holds a dot or begins with a capital is a variable, everything else a command.
             None if name.contains('.') && name.chars().all(plain) => Placeholder::Unknown,

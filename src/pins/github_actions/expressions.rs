@@ -73,21 +73,11 @@ impl Job<'_, '_> {
         if !text.contains(UNKNOWN) {
             return fragment.clone();
         }
-        let mut builder = FragmentBuilder::default();
-        let mut done = 0_usize;
-        for (at, _) in text.match_indices(UNKNOWN) {
-            let end = at.saturating_add(UNKNOWN.len_utf8());
-            builder.append_range(fragment, done..at);
-            let raw = fragment.raw_range(at..end);
-            let values = self.values_of(&raw);
-            match values.first().filter(|first| values.iter().all(|v| alike(first, v))) {
-                Some(value) => builder.replaced(value.text.text(), raw),
-                None => builder.unknown(raw),
-            }
-            done = end;
-        }
-        builder.append_range(fragment, done..text.len());
-        builder.finish()
+        fragment.filled(|raw| {
+            let values = self.values_of(raw);
+            let first = values.first().filter(|first| values.iter().all(|v| alike(first, v)))?;
+            Some(first.text.text().to_owned())
+        })
     }
 
     /// The literal values of the expression at a raw range; none where it comes from outside.
