@@ -15,10 +15,9 @@
 //!
 //! Paths count from the folder of the file, so that it does not matter where the gate is run.
 
-use super::input::Place;
-use super::report::{PinFinding, PinReport};
+use super::input::{Place, Remark};
+use super::report::{PinFinding, PinReport, finding_of_remark};
 use super::requirements::Requirements;
-use super::rules;
 use super::span::LineIndex;
 use super::strength::Strength;
 use crate::model::Fault;
@@ -142,25 +141,9 @@ impl Accepted {
         };
         let message =
             format!("nothing in {} needs the entry for `{}` any more", entry.file, entry.subject);
-        PinFinding {
-            rule: RULE,
-            severity: requirements.severity(RULE, Strength::None),
-            strength: Strength::None,
-            required: Strength::None,
-            file: place.file.to_string(),
-            start: place.start,
-            end: place.end,
-            byte_range: (start_byte, end_byte),
-            carrier: "",
-            ecosystem: "",
-            subject: entry.subject.clone(),
-            requested: String::new(),
-            message,
-            fix: rules::rule(RULE).map(|rule| rule.fix.to_owned()),
-            form: None,
-            origin: None,
-            fingerprint: String::new(),
-        }
+        let subject = entry.subject.clone();
+        let remark = Remark { rule: RULE, subject, place, carrier: "", message };
+        finding_of_remark(remark, requirements)
     }
 }
 

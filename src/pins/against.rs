@@ -81,13 +81,7 @@ pub fn hold(
             && managers.contains(manager)
             && let Some(message) = contradiction(input, &image, label)
         {
-            remarks.push(Remark {
-                rule: RULE,
-                subject: input.subject.clone(),
-                place: input.place.clone(),
-                carrier: input.carrier,
-                message,
-            });
+            remarks.push(Remark::of(input, RULE, message));
         }
     }
     report.remark(remarks, requirements);

@@ -85,13 +85,7 @@ pub(super) fn remarks(inputs: &[Input]) -> Vec<Remark> {
                     "`{}` is pinned to {version} here and to {usual} at {}:{}",
                     input.subject, place.file, place.start.line
                 );
-                remarks.push(Remark {
-                    rule: RULE,
-                    subject: input.subject.clone(),
-                    place: input.place.clone(),
-                    carrier: input.carrier,
-                    message,
-                });
+                remarks.push(Remark::of(input, RULE, message));
             }
         }
     }

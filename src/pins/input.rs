@@ -173,6 +173,15 @@ pub struct Remark {
     pub message: String,
 }
 
+impl Remark {
+    /// What is to be said of an input at its place.
+    #[must_use]
+    pub fn of(input: &Input, rule: &'static str, message: String) -> Self {
+        let (subject, place) = (input.subject.clone(), input.place.clone());
+        Self { rule, subject, place, carrier: input.carrier, message }
+    }
+}
+
 /// A part of a build file that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PinGap {

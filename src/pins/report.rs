@@ -194,7 +194,8 @@ fn finding_of(input: &Input, required: Strength, requirements: &Requirements) ->
     }
 }
 
-fn finding_of_remark(remark: Remark, requirements: &Requirements) -> PinFinding {
+/// The finding of a remark; without a fingerprint, which goes by its place among its like.
+pub(super) fn finding_of_remark(remark: Remark, requirements: &Requirements) -> PinFinding {
     PinFinding {
         rule: remark.rule,
         severity: requirements.severity(remark.rule, Strength::None),

@@ -15,12 +15,12 @@
 //!
 //! There is no clock in here: the caller says what day it is.
 
-use super::input::Place;
-use super::report::{PinFinding, PinReport};
+use super::input::{Place, Remark};
+use super::report::{PinFinding, PinReport, finding_of_remark};
 use super::repository::SourceFile;
 use super::requirements::Requirements;
 use super::rules;
-use super::strength::{Ecosystem, Strength};
+use super::strength::Ecosystem;
 use jiff::civil::Date;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -374,25 +374,9 @@ impl Suppression {
     }
 
     fn finding(&self, message: String, requirements: &Requirements) -> PinFinding {
-        PinFinding {
-            rule: RULE,
-            severity: requirements.severity(RULE, Strength::None),
-            strength: Strength::None,
-            required: Strength::None,
-            file: self.place.file.to_string(),
-            start: self.place.start,
-            end: self.place.end,
-            byte_range: (self.place.start_byte, self.place.end_byte),
-            carrier: "",
-            ecosystem: "",
-            subject: self.rules.join(" "),
-            requested: String::new(),
-            message,
-            fix: rules::rule(RULE).map(|rule| rule.fix.to_owned()),
-            form: None,
-            origin: None,
-            fingerprint: String::new(),
-        }
+        let (subject, place) = (self.rules.join(" "), self.place.clone());
+        let remark = Remark { rule: RULE, subject, place, carrier: "", message };
+        finding_of_remark(remark, requirements)
     }
 }
 
