@@ -361,6 +361,7 @@ pub fn url(word: &str) -> Strength {
         let stem = part.split('.').next().unwrap_or_default();
         ["latest", "current", "master", "main", "head", "nightly", "stable", "edge", "trunk", "tip"]
             .contains(&part)
+            || ["lastbuild", "laststablebuild", "lastsuccessfulbuild"].contains(&part)
             || part.contains("latest")
             || ["current", "stable", "nightly"].contains(&stem)
     };
@@ -370,11 +371,24 @@ pub fn url(word: &str) -> Strength {
     if is_unknown(path) || is_unknown(host) {
         return Strength::Unknown;
     }
+    if is_forge(host) && lower.split(['/', '@', '.']).any(is_full_hash) {
+        return Strength::Content;
+    }
     let mut words = lower.split(['/', '-', '_', '@', '=', '%']);
     if words.any(|word| is_full_hash(word) || has_version(word)) {
         return Strength::Exact;
     }
     Strength::None
+}
+
+/// Hosts that serve files of git repositories, so that a commit in the path is the content.
+fn is_forge(host: &str) -> bool {
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host).to_ascii_lowercase();
+    let known = ["github.com", "githubusercontent.com", "gitlab.com", "bitbucket.org"];
+    known.iter().any(|forge| {
+        host.strip_suffix(forge).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    }) || ["codeberg.org", "gitea.com", "cdn.jsdelivr.net", "raw.githack.com", "rawcdn.githack.com"]
+        .contains(&host.as_str())
 }
 
 /// `v1.2`, `1.2.3`, `tool1.2.tar.gz`, `20240101`.
@@ -460,5 +474,10 @@ mod tests {
         check("https://raw.example.org/a/main/install.sh", Strength::None);
         check("https://e.org/\u{10fffe}/tool.tgz", Strength::Unknown);
         check("https://e.org/x86_64/tool.tgz", Strength::None);
+        check("https://e.org/job/x/lastSuccessfulBuild/artifact/\u{10fffe}", Strength::None);
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        check(&format!("https://raw.githubusercontent.com/o/r/{commit}/i.sh"), Strength::Content);
+        check(&format!("https://github.com/o/r/archive/{commit}.tar.gz"), Strength::Content);
+        check(&format!("https://notgithub.com/o/r/{commit}/i.sh"), Strength::Exact);
     }
 }

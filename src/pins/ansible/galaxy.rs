@@ -80,7 +80,10 @@ fn push(
     audit: &mut Audit<'_>,
 ) {
     let name = name.trim();
-    let local = name.starts_with(['/', '.', '~']) || name.starts_with("file:");
+    // A role is never named with a path on Galaxy.
+    let path = name.contains('/') && !name.contains([':', '@', ',']) && kind.is_none();
+    let forge = GIT_HOSTS.iter().any(|host| name.starts_with(host));
+    let local = name.starts_with(['/', '.', '~']) || name.starts_with("file:") || path && !forge;
     if name.is_empty() || local {
         return;
     }

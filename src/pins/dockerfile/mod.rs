@@ -264,15 +264,16 @@ impl Walk<'_, '_> {
             }
         }
         let text = rest.text().trim();
-        if let [heredoc] = instruction.heredocs.as_slice()
-            && text.starts_with("<<")
-            && text.split_whitespace().count() == 1
-        {
-            let script = heredoc.body.text().trim_start();
-            let shebang =
-                script.starts_with("#!").then(|| script.lines().next().unwrap_or_default());
-            if shebang.is_none_or(|line| line.contains("sh")) {
-                self.command(&heredoc.body, &Fragment::default());
+        let only = !instruction.heredocs.is_empty()
+            && text.split_whitespace().all(|word| word.starts_with("<<"));
+        if only {
+            for heredoc in &instruction.heredocs {
+                let script = heredoc.body.text().trim_start();
+                let shebang =
+                    script.starts_with("#!").then(|| script.lines().next().unwrap_or_default());
+                if shebang.is_none_or(|line| line.contains("sh")) {
+                    self.command(&heredoc.body, &Fragment::default());
+                }
             }
             return;
         }

@@ -159,7 +159,8 @@ impl<'j, 'a> Job<'j, 'a> {
     fn uses(&mut self, step: &Node) {
         let Some(node) = step.get("uses") else { return };
         let text = node.text().unwrap_or_default().trim();
-        if text.starts_with("./") || text.starts_with("../") || text.is_empty() {
+        let local = ["./", "../", "$/"].iter().any(|start| text.starts_with(start));
+        if local || text.is_empty() {
             return;
         }
         if text.starts_with("docker://") {
@@ -324,7 +325,6 @@ mod tests {
                 "container-image x floating @x:${{ matrix.v }}",
                 "github-action actions/setup-node exact @actions/setup-node@v4.0.0",
                 "github-action actions/setup-go exact @actions/setup-go@v5.0.0",
-                "tool go none @actions/setup-go@v5.0.0",
                 "github-action actions/setup-go exact @actions/setup-go@v5.0.0",
                 "github-action hashicorp/setup-terraform exact @hashicorp/setup-terraform@v3.0.0",
                 "tool terraform none @latest",

@@ -22,8 +22,8 @@ struct Setup {
     inputs: &'static [&'static str],
     /// Files of the repository that it reads when no input says.
     files: &'static [&'static str],
-    /// What it installs otherwise.
-    otherwise: &'static str,
+    /// Whether it installs something that moves where nothing says which version.
+    moves: bool,
 }
 
 const fn row(
@@ -31,13 +31,15 @@ const fn row(
     tool: &'static str,
     inputs: &'static [&'static str],
     files: &'static [&'static str],
-    otherwise: &'static str,
+    moves: bool,
 ) -> Setup {
-    Setup { action, tool, inputs, files, otherwise }
+    Setup { action, tool, inputs, files, moves }
 }
 
-const NEWEST: &str = "the newest release is installed";
-const RUNNER: &str = "the version that the runner happens to have is used";
+/// The newest release is installed.
+const NEWEST: bool = true;
+/// Nothing is installed: the version that the runner happens to have, which is of its image.
+const RUNNER: bool = false;
 
 /// What the actions' own descriptions say.
 const SETUPS: &[Setup] = &[
@@ -138,7 +140,7 @@ impl Job<'_, '_> {
                 self.versions(own.filter(|own| !own.is_empty()).unwrap_or(tool), value);
             }
         }
-        if let Some(setup) = known.filter(|_| !asked) {
+        if let Some(setup) = known.filter(|setup| !asked && setup.moves) {
             let repository = self.audit.repository();
             if !setup.files.iter().any(|file| repository.exists(file)) {
                 self.missing(setup, action);
@@ -151,7 +153,7 @@ impl Job<'_, '_> {
         let Some(place) = self.audit.input(action).map(|input| input.place.clone()) else { return };
         let key = setup.inputs.first().copied().unwrap_or("version");
         let input = self.stage_input(setup.tool, Strength::None, place.range());
-        self.audit.push(input.noting(format!("without `{key}` {}", setup.otherwise)));
+        self.audit.push(input.noting(format!("without `{key}` the newest release is installed")));
     }
 
     /// A version, or a version in each line.

@@ -1,7 +1,7 @@
 //! One command with its arguments: who it is for, and what it writes.
 
 use super::interpret::Interpreter;
-use super::text::{echoed, printed, replaced, space_joined};
+use super::text::{echoed, printed, replaced, space_joined, unquoted};
 use super::words::{Word, fields};
 use super::{fetch, managers, wrappers};
 use crate::pins::audit::InputId;
@@ -184,6 +184,7 @@ impl Interpreter<'_, '_> {
             "aws" | "gsutil" | "gcloud" => fetch::object_store(self, words, output),
             "git" => self.git(words),
             "hg" => self.mercurial(words),
+            "svn" => self.subversion(words),
             "sed" | "perl" | "awk" => self.snapshot_in(words),
             _ if managers::is_known(name) => self.manager(name, words),
             _ => self.program(words),
@@ -311,7 +312,7 @@ impl Interpreter<'_, '_> {
                     if let Some(arguments) = words.get(index.saturating_add(2)..) {
                         self.bind(arguments);
                     }
-                    self.run_nested(&word.fragment.clone(), output);
+                    self.run_nested(&unquoted(&word.fragment), output);
                     self.environment.restore_constants(&before);
                     return;
                 }
@@ -337,7 +338,7 @@ impl Interpreter<'_, '_> {
             let text = word.text();
             if text == "-c" || text == "--command" || text == "-lc" {
                 if let Some(script) = rest.next() {
-                    self.run_in_subshell(&script.fragment.clone(), output);
+                    self.run_in_subshell(&unquoted(&script.fragment), output);
                 }
                 return;
             }

@@ -7,6 +7,7 @@ use super::package::{Package, is_url};
 use super::words::Word;
 use crate::pins::audit::InputId;
 use crate::pins::classify;
+use crate::pins::environment::MachineFile;
 use crate::pins::image::ImageRef;
 use crate::pins::span::UNKNOWN;
 use crate::pins::strength::{Ecosystem, Strength};
@@ -147,6 +148,18 @@ const KUBECTL_VALUED: &[&str] = &[
     "--from-file",
 ];
 
+/// The prefix of the machine's entries that remember images made here: no path begins with it.
+const MADE: &str = "\0made\0";
+
+/// A reference with its tag, as the daemon keeps it.
+fn normal(image: &str) -> String {
+    let parsed = ImageRef::parse(image);
+    match (parsed.tag, parsed.digest) {
+        (None, None) => format!("{image}:latest"),
+        _ => image.to_owned(),
+    }
+}
+
 impl Interpreter<'_, '_> {
     pub(super) fn containers(&mut self, name: &str, words: &[Word], output: &Output) {
         match name {
@@ -178,6 +191,9 @@ impl Interpreter<'_, '_> {
                     self.image(image);
                 }
             }
+            "build" | "buildx" | "tag" | "commit" | "import" | "bud" => {
+                self.made_here(&subcommand, rest);
+            }
             "run" | "create" => self.container_run(rest, output),
             "exec" => self.container_exec(rest, output),
             "compose" => self.container_exec(rest, output),
@@ -191,6 +207,27 @@ impl Interpreter<'_, '_> {
             }
             _ => {}
         }
+    }
+
+    /// Names of images that are made here: running one of them fetches nothing.
+    fn made_here(&mut self, subcommand: &str, rest: &[Word]) {
+        let valued = &["-t", "--tag", "-f", "--file", "--build-arg", "--platform", "--target"];
+        let arguments = Arguments::parse(rest, valued, Dashes::Clusters);
+        let built = matches!(subcommand, "build" | "buildx" | "bud");
+        let names: Vec<&Word> = if built {
+            arguments.values(&["-t", "--tag"]).collect()
+        } else {
+            arguments.operands.iter().skip(1).collect()
+        };
+        for name in names {
+            let name = normal(name.text());
+            let entry = MachineFile::Repository(String::new());
+            self.environment.machine.files.insert(format!("{MADE}{name}"), entry);
+        }
+    }
+
+    fn is_made_here(&self, image: &str) -> bool {
+        self.environment.machine.files.contains_key(&format!("{MADE}{}", normal(image)))
     }
 
     fn container_run(&mut self, rest: &[Word], output: &Output) {
@@ -211,7 +248,9 @@ impl Interpreter<'_, '_> {
             at = at.saturating_add(1).saturating_add(usize::from(valued));
         }
         let Some(image) = rest.get(at) else { return };
-        self.image(image);
+        if !self.is_made_here(image.text()) {
+            self.image(image);
+        }
         let command = rest.get(at.saturating_add(1)..).unwrap_or_default();
         if command.len() > 1 {
             self.call_elsewhere(command, output);

@@ -151,6 +151,10 @@ const WGET_VALUED: &[&str] = &[
     "-x",
 ];
 
+/// The prefix of the machine's entries that remember whose checksum a variable has: no path begins
+/// with it.
+const SUM: &str = "\0sum\0";
+
 /// How a credit by signature is worded, so that a list of checksums is known to be signed.
 const SIGNED: &str = "verified by";
 
@@ -217,6 +221,9 @@ pub(super) fn call(
             Some("/dev/null") => Output::Terminal,
             Some(file) => Output::Saved(file.to_owned()),
             None if remote_name || !curl => Output::Saved(last),
+            None if matches!(output, Output::Saved(file) if file == "/dev/null") => {
+                Output::Terminal
+            }
             None => output.clone(),
         };
         if let Some(id) = download(shell, url, &destination) {
@@ -241,15 +248,23 @@ pub(super) fn download(
     package.strength = classify::url(&text);
     let lower = text.to_ascii_lowercase();
     let path = lower.split(['?', '#']).next().unwrap_or_default();
-    if PROOFS.iter().any(|suffix| path.ends_with(suffix)) {
+    // A key that is imported is what everything after it is trusted by.
+    let key = path.ends_with(".asc")
+        && match destination {
+            Output::Saved(file) => ["keyring", "trusted.gpg"].iter().any(|d| file.contains(d)),
+            _ => true,
+        };
+    if !key && PROOFS.iter().any(|suffix| path.ends_with(suffix)) {
         package = package.credited(
             Strength::Content,
             "only verifies another download, which is judged by itself",
         );
     }
-    if let Output::Executed(program) = destination {
+    if let Output::Executed(program) = destination
+        && package.strength != Strength::Content
+    {
+        let versioned = package.strength == Strength::Exact;
         package.strength = Strength::None;
-        let versioned = classify::url(&text) == Strength::Exact;
         package.note = Some(if versioned {
             format!(
                 "piped into {program} unchecked; what the script fetches is not pinned by its URL"
@@ -322,12 +337,25 @@ fn names_a_file(text: &str) -> bool {
     })
 }
 
+/// Whether a SHA-2 digest stands in a text.
+fn has_digest(text: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_hexdigit()).any(|run| [64, 96, 128].contains(&run.len()))
+}
+
+/// Whether a command computes a digest.
+fn hashes(text: &str) -> bool {
+    ["sha256sum", "sha384sum", "sha512sum", "shasum", "openssl dgst", "openssl sha"]
+        .iter()
+        .any(|program| text.contains(program))
+}
+
 impl Interpreter<'_, '_> {
     /// A downloaded file is run although nothing has checked it.
     pub(super) fn executed(&mut self, id: InputId, how: &str) {
         // A checkout is held by its ref, whatever is done with it.
         if let Some(input) = self.audit.input_mut(id)
             && input.credit.is_none()
+            && input.strength != Strength::Content
             && input.ecosystem == Ecosystem::Download
         {
             input.strength = Strength::None;
@@ -420,23 +448,27 @@ impl Interpreter<'_, '_> {
     /// Downloads that a text names beside a checksum.
     pub(super) fn verify_named_in(&mut self, text: &Fragment) {
         let text = text.text();
+        let literal = text
+            .split(|c: char| !c.is_ascii_hexdigit())
+            .any(|run| matches!(run.len(), 40 | 64 | 96 | 128));
+        if literal || text.contains(UNKNOWN) {
+            self.verify_named(text, literal);
+        }
+    }
+
+    fn verify_named(&mut self, text: &str, literal: bool) {
         let downloads: Vec<(String, InputId)> = self
             .environment
             .machine
             .files
             .iter()
             .filter_map(|(name, file)| match file {
-                MachineFile::Downloaded(id) => Some((name.clone(), *id)),
+                MachineFile::Downloaded(id) if !name.starts_with('\0') => {
+                    Some((name.clone(), *id))
+                }
                 _ => None,
             })
             .collect();
-        let literal = text
-            .split(|c: char| !c.is_ascii_hexdigit())
-            .any(|run| matches!(run.len(), 40 | 64 | 96 | 128));
-        let unknown = text.contains(UNKNOWN);
-        if !literal && !unknown {
-            return;
-        }
         let named: Vec<&(String, InputId)> =
             downloads.iter().filter(|(name, _)| text.contains(file_name(name))).collect();
         let chosen = if named.is_empty() && downloads.len() == 1 && !names_a_file(text) {
@@ -454,6 +486,61 @@ impl Interpreter<'_, '_> {
                     input.note = Some("its checksum comes from outside".to_owned());
                 }
             }
+        }
+    }
+
+    /// `sum=$(sha256sum FILE | cut …)`: remembers whose checksum the variable has.
+    pub(super) fn remember_sum(&mut self, name: &str, word: &Word) {
+        let [commands] = word.substitutions.as_slice() else { return };
+        let text = commands.text();
+        if !hashes(text) {
+            return;
+        }
+        let files = &mut self.environment.machine.files;
+        let of = files.iter().find(|(file, entry)| {
+            matches!(entry, MachineFile::Downloaded(_)) && text.contains(file_name(file))
+        });
+        if let Some(entry) = of.map(|(_, entry)| entry.clone()) {
+            files.insert(format!("{SUM}{name}"), entry);
+        }
+    }
+
+    /// `[ "$(sha256sum FILE …)" = LITERAL ]`, also with either side in a variable.
+    pub(super) fn verify_by_test(&mut self, text: &str) {
+        let names: Vec<&str> = text
+            .split('$')
+            .skip(1)
+            .map(|rest| {
+                let rest = rest.strip_prefix('{').unwrap_or(rest);
+                let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+                rest.get(..end.unwrap_or(rest.len())).unwrap_or_default()
+            })
+            .collect();
+        let known = |name: &&str| {
+            let constant = self.environment.get(name);
+            constant.is_some_and(|constant| constant.texts().any(has_digest))
+        };
+        if !has_digest(text) && !names.iter().any(known) {
+            return;
+        }
+        if hashes(text) {
+            self.verify_named(text, true);
+        }
+        for name in names {
+            self.credit_download(
+                &format!("{SUM}{name}"),
+                Strength::Content,
+                "its checksum is verified before use",
+            );
+        }
+    }
+
+    /// `sha256sum FILE | grep LITERAL`.
+    pub(super) fn verify_by_filter(&mut self, program: &[Word], filter: &[Word]) {
+        let filters = filter.first().is_some_and(|word| word.text().ends_with("grep"));
+        let text: Vec<&str> = program.iter().map(Word::text).collect();
+        if filters && filter.iter().any(|word| has_digest(word.text())) && hashes(&text.join(" ")) {
+            self.verify_named(&text.join(" "), true);
         }
     }
 
@@ -475,9 +562,9 @@ impl Interpreter<'_, '_> {
             .environment
             .machine
             .files
-            .values()
-            .filter_map(|file| match file {
-                MachineFile::Downloaded(id) => Some(*id),
+            .iter()
+            .filter_map(|(name, file)| match file {
+                MachineFile::Downloaded(id) if !name.starts_with('\0') => Some(*id),
                 _ => None,
             })
             .collect();

@@ -93,13 +93,15 @@ pub(super) fn dnf(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) 
         let text = word.text();
         if is_url(text) {
             by_url(shell, word);
+        } else if text.starts_with('@') && !module {
+            shell.package(Package::new(Ecosystem::Dnf, word, text, "").held(Strength::None));
         } else if text.starts_with('/') && !text.ends_with(".rpm") && text.contains("/bin/") {
             shell.package(Package::new(Ecosystem::Dnf, word, text, ""));
         } else if is_local(text) || text.ends_with(".rpm") || text.contains('/') {
         } else if let Some((name, stream)) = text.split_once(':').filter(|_| module) {
             let package = Package::new(Ecosystem::Dnf, word, name, stream);
             shell.package(package.held(Strength::Floating));
-        } else if group || text.starts_with('@') {
+        } else if group {
             shell.package(Package::new(Ecosystem::Dnf, word, text, "").held(Strength::None));
         } else {
             rpm(shell, Ecosystem::Dnf, word);
@@ -124,8 +126,8 @@ fn rpm(shell: &mut Interpreter<'_, '_>, ecosystem: Ecosystem, word: &Word) {
 }
 
 /// `name` and `[epoch:]version[-release]` of an rpm specification. Names may hold dashes and
-/// digits (`java-1.8.0-openjdk`), so what follows a dash is a version only if it starts with a
-/// digit and nothing behind it starts with a letter.
+/// digits (`java-1.8.0-openjdk`, `gcc-toolset-12`), so what follows a dash is a version only if it
+/// starts with a digit, nothing behind it starts with a letter, and it is more than one number.
 fn split_rpm(text: &str) -> (&str, &str) {
     for operator in [">=", "<=", "=", ">", "<"] {
         if let Some((name, version)) = text.split_once(operator) {
@@ -140,7 +142,9 @@ fn split_rpm(text: &str) -> (&str, &str) {
         let starts = |part: &str| part.starts_with(|c: char| c.is_ascii_digit() || c == UNKNOWN);
         let parts: Vec<&str> = rest.split('-').collect();
         let release = parts.get(1).is_none_or(|part| starts(part) || part.starts_with('*'));
-        if parts.len() <= 2 && parts.first().is_some_and(|part| starts(part)) && release {
+        let number = !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+        if parts.len() <= 2 && parts.first().is_some_and(|part| starts(part)) && release && !number
+        {
             return (text.get(..at).unwrap_or_default(), rest);
         }
     }
@@ -225,6 +229,13 @@ pub(super) fn pacman(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_
     }
     for word in &arguments.operands {
         let text = word.text();
+        if is_url(text) {
+            by_url(shell, word);
+            continue;
+        }
+        if is_local(text) || text.contains(".pkg.tar") {
+            continue;
+        }
         let (name, version) = text.split_once('=').unwrap_or((text, ""));
         let mut package = Package::new(Ecosystem::Pacman, word, name, version);
         if version.is_empty() && may_hold_version(text) {
@@ -436,6 +447,8 @@ mod tests {
         check("java-11-openjdk", "java-11-openjdk", "");
         check("docker-ce-3:20.10.7-3.el8", "docker-ce", "3:20.10.7-3.el8");
         check("glibc-2.17*", "glibc", "2.17*");
+        check("gcc-toolset-12", "gcc-toolset-12", "");
+        check("kernel-4.18.0", "kernel", "4.18.0");
         check("gcc-c++", "gcc-c++", "");
         check("nginx >= 1.20", "nginx", ">= 1.20");
         check("nginx=1.20", "nginx", "1.20");

@@ -16,7 +16,8 @@ pub(super) fn npm(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) 
     let arguments = &invocation.arguments;
     let operands = &arguments.operands;
     match invocation.subcommand {
-        "ci" | "clean-install" => return lock(shell, invocation, true, "", ""),
+        "ci" | "clean-install" | "install-clean" | "install-ci-test" | "clean-install-test"
+        | "cit" => return lock(shell, invocation, true, "", ""),
         "exec" | "x" | "dlx" => return npx(shell, invocation),
         "init" | "create" => {
             for word in operands.iter().take(1) {
@@ -177,6 +178,10 @@ pub(super) fn go(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) {
             continue;
         }
         let (name, version) = text.split_once('@').unwrap_or((text, ""));
+        if version == "none" {
+            // Takes the module away.
+            continue;
+        }
         let mut package =
             Package::new(Ecosystem::Go, word, name, version).form(format!("{name}@{{version}}"));
         if version.is_empty() && name.ends_with(UNKNOWN) {

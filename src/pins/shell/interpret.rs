@@ -236,6 +236,7 @@ impl Interpreter<'_, '_> {
         let whole = self.fragment.raw_range(node.byte_range());
         for word in &words {
             self.substitutions(word, &Output::Captured);
+            self.remember_sum(&name, word);
         }
         let overridable = words.iter().filter_map(|w| w.origin.as_ref()).any(|o| o.overridable);
         if name.contains('[') {
@@ -464,17 +465,8 @@ impl Interpreter<'_, '_> {
 
     /// `[ "$(sha256sum f | cut …)" = "…" ]` verifies; commands in a test run.
     fn test(&mut self, node: Node<'_>) {
-        let text = self.fragment.get(node.byte_range());
-        let literal = text
-            .split(|c: char| !c.is_ascii_hexdigit())
-            .any(|run| [64, 96, 128].contains(&run.len()));
-        let hashing = ["sha256sum", "sha384sum", "sha512sum", "shasum", "openssl dgst"]
-            .iter()
-            .any(|program| text.contains(program));
-        if literal && hashing {
-            let fragment = self.fragment.slice(node.byte_range());
-            self.verify_named_in(&fragment);
-        }
+        let text = self.fragment.get(node.byte_range()).to_owned();
+        self.verify_by_test(&text);
         self.substitutions_below(node, 0);
     }
 

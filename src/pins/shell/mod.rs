@@ -68,6 +68,9 @@ pub struct Context {
     pub dialect: Dialect,
 }
 
+/// Words that join commands.
+const OPERATORS: &[&str] = &["&&", "||", ";", "|", ">"];
+
 /// Longer texts are not parsed; the carrier's file is bounded, but decoded layers (gzip) are not.
 const MAX_TEXT: usize = 5 * 1024 * 1024;
 
@@ -102,6 +105,11 @@ pub fn audit(
 /// Audits a command given as its words, without a shell between (a `RUN ["…"]`, a `runcmd` list, an
 /// Ansible `argv`): nothing is expanded.
 pub fn audit_words(words: &[Fragment], environment: &mut Environment, audit: &mut Audit<'_>) {
+    if words.iter().skip(1).any(|word| OPERATORS.contains(&word.text())) {
+        // Nothing but a shell reads these: judged as it was meant.
+        let context = Context::default();
+        return self::audit(&text::command_line(words), environment, audit, context);
+    }
     let mut state = State::new();
     let whole = Fragment::default();
     let file = Arc::clone(&audit.file().path);

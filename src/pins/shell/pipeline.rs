@@ -43,6 +43,11 @@ impl Interpreter<'_, '_> {
             }
             names.push(self.words_of(stage.node));
         }
+        for pair in names.windows(2) {
+            if let [Some(program), Some(filter)] = pair {
+                self.verify_by_filter(program, filter);
+            }
+        }
         let mut feed = Feed::Nothing;
         let mut trailing = Vec::new();
         for (index, stage) in stages.iter().enumerate() {
@@ -55,6 +60,10 @@ impl Interpreter<'_, '_> {
             let input = redirects.feed.clone().unwrap_or(feed);
             feed = match names.get(index).cloned().flatten() {
                 Some(mut words) => {
+                    if words.first().is_some_and(|word| word.text() == "test") {
+                        let text = self.fragment.get(stage.node.byte_range()).to_owned();
+                        self.verify_by_test(&text);
+                    }
                     words.extend(redirects.words.iter().cloned());
                     self.assignments_before(stage.node);
                     self.call(words, input, &stage_output)

@@ -18,6 +18,8 @@ const MAX_INCLUDES: usize = 8;
 pub(super) fn pip(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) {
     let arguments = &invocation.arguments;
     let hashes = arguments.has(&["--require-hashes"]);
+    // Without an index only files that are here already can be installed.
+    let offline = arguments.has(&["--no-index"]);
     let mut unread = false;
     for file in arguments.values(&["-c", "--constraint", "--constraints"]) {
         unread |= constraints(shell, file).is_none();
@@ -36,7 +38,9 @@ pub(super) fn pip(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) 
         requirement(shell, word, hashes);
     }
     for word in &arguments.operands {
-        requirement(shell, word, hashes);
+        if !offline || is_url(word.text()) {
+            requirement(shell, word, hashes);
+        }
     }
     if unread {
         // What the constraints say of them is not known here.
@@ -103,7 +107,6 @@ pub(super) fn uv(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) {
 
 /// poetry, pdm, pipenv.
 pub(super) fn poetry(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) {
-    let program = invocation.manager.names.first().copied().unwrap_or_default();
     if invocation.subcommand.ends_with("add") || !invocation.arguments.operands.is_empty() {
         for word in &invocation.arguments.operands {
             match word.split_once('@').filter(|(name, _)| !name.text().contains([' ', '+', '='])) {
@@ -122,8 +125,13 @@ pub(super) fn poetry(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_
     // poetry refuses to leave its lockfile; pipenv does so only when told.
     let enforced = invocation.arguments.has(&["--deploy", "--frozen-lockfile", "--locked"])
         || invocation.subcommand == "sync"
-        || program == "poetry";
-    lock(shell, invocation, enforced, "poetry.lock", "the lockfile's own command");
+        || invocation.program == "poetry";
+    let (file, command) = match invocation.program {
+        "pipenv" => ("Pipfile.lock", "--deploy"),
+        "pdm" => ("pdm.lock", "--frozen-lockfile"),
+        _ => ("poetry.lock", "the lockfile's own command"),
+    };
+    lock(shell, invocation, enforced, file, command);
 }
 
 /// An installation of what a lockfile says, enforced or not.
@@ -151,7 +159,8 @@ pub(super) fn lock(
 /// One PEP 508 requirement, URL, version control source or path.
 pub(super) fn requirement(shell: &mut Interpreter<'_, '_>, word: &Word, hashes: bool) {
     let text = word.text().trim();
-    let vcs = ["git+", "hg+", "svn+", "bzr+"].iter().any(|scheme| text.contains(scheme));
+    let vcs = ["git+", "hg+", "svn+", "bzr+"].iter().any(|scheme| text.contains(scheme))
+        || text.starts_with("git://");
     if vcs {
         vcs_requirement(shell, word);
         return;

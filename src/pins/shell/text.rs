@@ -94,3 +94,36 @@ pub(super) fn replaced(word: &Word, mark: &str, item: &Word) -> Word {
     builder.append_range(&word.fragment, at.saturating_add(mark.len())..word.text().len());
     Word { fragment: builder.finish(), site: Some(item.range()), ..item.clone() }
 }
+
+/// A script that is quoted once more (`["sh", "-c", "\"a | b\""]`), as it was meant.
+pub(super) fn unquoted(script: &Fragment) -> Fragment {
+    let text = script.text();
+    let inner = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match inner {
+        Some(inner) if inner.contains(' ') && !inner.contains('"') => {
+            script.slice(1..text.len().saturating_sub(1))
+        }
+        _ => script.clone(),
+    }
+}
+
+/// Words as a shell's line: what is no operator is quoted where it must be.
+pub(super) fn command_line(words: &[Fragment]) -> Fragment {
+    let mut builder = FragmentBuilder::default();
+    for word in words {
+        let start = word.raw_whole().start;
+        if !builder.text().is_empty() {
+            builder.replaced(" ", start..start);
+        }
+        let text = word.text();
+        let quote = text.contains([' ', '$', '"', '\\', '`', '*']) && !text.contains('\'');
+        if quote {
+            builder.replaced("'", start..start);
+        }
+        builder.append(word);
+        if quote {
+            builder.replaced("'", start..start);
+        }
+    }
+    builder.finish()
+}

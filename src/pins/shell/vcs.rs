@@ -41,6 +41,17 @@ const GIT_VALUED: &[&str] = &[
     "-t",
 ];
 
+const SVN_VALUED: &[&str] = &[
+    "-r",
+    "--revision",
+    "--username",
+    "--password",
+    "--depth",
+    "--config-dir",
+    "--config-option",
+    "--native-eol",
+];
+
 /// The prefix of the machine's entries that remember clones: no path begins with it.
 const CLONE: &str = "\0clone\0";
 
@@ -55,6 +66,17 @@ impl Interpreter<'_, '_> {
             "clone" => self.clone(&arguments, &rest),
             "submodule" if rest.first().is_some_and(|word| word.text() == "add") => {
                 self.clone(&arguments, rest.get(1..).unwrap_or_default());
+            }
+            "submodule"
+                if arguments.has(&["--remote"])
+                    && rest.first().is_some_and(|word| word.text() == "update") =>
+            {
+                if let Some(word) = words.iter().find(|word| word.text() == "--remote") {
+                    let package = Package::new(Ecosystem::Git, word, "submodules", "");
+                    let mut package = package.held(Strength::Floating);
+                    package.note = Some("each moves to the head of its branch".to_owned());
+                    self.package(package);
+                }
             }
             "checkout" | "switch" | "reset" => {
                 let creates = arguments.has(&["-b", "-B", "-c", "-C", "--orphan"])
@@ -143,6 +165,30 @@ impl Interpreter<'_, '_> {
                 input.note = None;
             }
         }
+    }
+
+    /// `svn checkout URL[@REVISION]`, `svn export -r REVISION URL`: a number is one state for ever.
+    pub(super) fn subversion(&mut self, words: &[Word]) {
+        let arguments =
+            Arguments::parse(words.get(1..).unwrap_or_default(), SVN_VALUED, Dashes::Clusters);
+        let mut operands = arguments.operands.iter();
+        let fetches = ["checkout", "co", "export"];
+        if operands.next().is_none_or(|word| !fetches.contains(&word.text())) {
+            return;
+        }
+        let Some(url) = operands.next().filter(|word| word.text().contains("://")) else { return };
+        let text = url.text().to_owned();
+        let (address, peg) = match text.rsplit_once('@') {
+            Some((address, peg)) if !peg.contains('/') => (address, peg),
+            _ => (text.as_str(), ""),
+        };
+        let option = arguments.value(&["-r", "--revision"]).map(|word| word.text().to_owned());
+        let requested = option.unwrap_or_else(|| peg.to_owned());
+        let revision = requested.trim_start_matches('r');
+        let numbered = !revision.is_empty() && revision.bytes().all(|byte| byte.is_ascii_digit());
+        let strength =
+            if numbered { Strength::Exact } else { classify::git_ref(&requested) };
+        self.package(Package::new(Ecosystem::Git, url, address, &requested).held(strength));
     }
 
     pub(super) fn mercurial(&mut self, words: &[Word]) {
