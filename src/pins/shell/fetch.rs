@@ -463,9 +463,7 @@ impl Interpreter<'_, '_> {
             .files
             .iter()
             .filter_map(|(name, file)| match file {
-                MachineFile::Downloaded(id) if !name.starts_with('\0') => {
-                    Some((name.clone(), *id))
-                }
+                MachineFile::Downloaded(id) if !name.starts_with('\0') => Some((name.clone(), *id)),
                 _ => None,
             })
             .collect();

@@ -186,8 +186,7 @@ impl Interpreter<'_, '_> {
         let requested = option.unwrap_or_else(|| peg.to_owned());
         let revision = requested.trim_start_matches('r');
         let numbered = !revision.is_empty() && revision.bytes().all(|byte| byte.is_ascii_digit());
-        let strength =
-            if numbered { Strength::Exact } else { classify::git_ref(&requested) };
+        let strength = if numbered { Strength::Exact } else { classify::git_ref(&requested) };
         self.package(Package::new(Ecosystem::Git, url, address, &requested).held(strength));
     }
 
