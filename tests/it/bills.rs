@@ -108,9 +108,12 @@ fn what_others_wrote_is_compared_as_far_as_it_goes() {
         ExternalRef: PACKAGE-MANAGER purl pkg:deb/debian/a@1:2-3?arch=amd64\nPackageName: b\n\
         ExternalRef: PACKAGE-MANAGER purl pkg:deb/debian/b@1%2Bx~1?arch=all\n";
     check(tags, 0, &[]);
-    let xml = "<bom xmlns=\"http://cyclonedx.org/schema/bom/1.5\"/>";
-    fs::write(&bill, xml).unwrap();
-    run(driftcheck(&store).arg("compare").arg(&bill).arg(&tree), 2);
+    let xml = "<?xml version=\"1.0\"?>\n<bom xmlns=\"http://cyclonedx.org/schema/bom/1.5\">\
+        <components><component type=\"library\"><name>a</name>\
+        <purl>pkg:deb/debian/a@1%3A2-4?arch=amd64&amp;distro=debian-12</purl></component>\
+        <component type=\"library\"><purl>pkg:deb/debian/b@1%2Bx~1?arch=all</purl></component>\
+        </components></bom>";
+    check(xml, 1, &["a 1:2-4 -> 1:2-3"]);
 }
 
 /// What checks documents against the official schemas: `cyclonedx-python-lib[validation]` and

@@ -1,7 +1,9 @@
 //! Packages of npm, yarn and pnpm as installed: `node_modules/NAME/package.json` wherever it lies,
 //! scoped names too, and the folders that Debian keeps its own in.
 //!
-//! A package.json elsewhere is a project's, or a part of a package's, and no installed package.
+//! A package.json elsewhere is a project's, or a part of a package's, and no installed package,
+//! unless a `node_modules` links to its folder (workspaces, `npm link`, `file:`): then it is
+//! installed there. pnpm's links into its own store name packages that lie there and count once.
 //! Where npm left `.package-lock.json`, the origin and digest of what was installed are taken from
 //! it. No file lists are recorded by npm, so nothing is claimed.
 //! <https://docs.npmjs.com/cli/configuring-npm/package-json>
@@ -12,18 +14,25 @@ use super::{installed, text};
 use crate::collect::facts::repositories::without_secrets;
 use crate::collect::reader::{Reader, below};
 use crate::collect::{Collector, View};
-use crate::model::{Package, Records, Stage, TreePath};
+use crate::filesystem::resolve::{LastLink, resolve};
+use crate::model::{FileKind, Package, Records, Stage, TreePath};
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Reads `node_modules`.
 pub static COLLECTOR: Collector = Collector {
     name: "npm",
-    version: 1,
-    summary: "npm packages in node_modules, nested, scoped and global",
-    wanted: &["package.json", ".package-lock.json"],
+    version: 2,
+    summary: "npm packages in node_modules, nested, scoped, linked and global",
+    wanted: &["package.json", ".package-lock.json", NODE_MODULES],
     collect,
 };
+
+const NODE_MODULES: &str = "node_modules";
+
+/// Folders that are linked to, of all `node_modules` together; the largest workspaces have some
+/// thousand packages.
+const MAX_LINKS: usize = 100_000;
 
 /// A hidden lock file of a large project has some MB.
 const MAX_SIZE: u64 = 64 * 1024 * 1024;
@@ -47,23 +56,95 @@ fn collect(view: &View<'_>, records: &mut Records) {
     let ordinary = ORDINARY.map(TreePath::parse);
     let debian = DEBIAN.map(TreePath::parse);
     let mut copies = Vec::new();
-    for path in view.found {
-        let Some((place, name)) = installed_at(path, &debian) else { continue };
-        let Some(bytes) = reader.file(path) else { continue };
+    let found = view.found.iter().filter_map(|path| {
+        let (place, name) = installed_at(path, &debian)?;
+        Some(Installed { place, name: name.to_vec(), file: path.clone(), is_linked: false })
+    });
+    let linked = linked(&mut reader, view.found, &debian);
+    for Installed { place, name, file, is_linked } in found.chain(linked) {
+        let Some(bytes) = reader.file(&file) else { continue };
         let read = match serde_json::from_slice::<Map<String, Value>>(&bytes) {
             Ok(fields) => fields,
             Err(error) => {
-                reader.gap(path, error);
+                reader.gap(&file, error);
                 continue;
             }
         };
-        let mut package = package(&read, name, path);
-        locks.apply(&mut reader, &place, name, &mut package);
+        let mut package = package(&read, &name, &file);
+        if is_linked {
+            package.details.insert("linked".to_owned(), "yes".to_owned());
+        }
+        locks.apply(&mut reader, &place, &name, &mut package);
         let is_ordinary = ordinary.contains(&place);
         copies.push(Copy { package, place, is_ordinary });
     }
     tell_apart(&mut copies);
     reader.records.packages.extend(copies.into_iter().map(|copy| copy.package));
+}
+
+/// Where a package was met.
+struct Installed {
+    /// The `node_modules` that it is in, or linked into.
+    place: TreePath,
+    /// What it is called there, with its scope.
+    name: Vec<u8>,
+    /// Its package.json.
+    file: TreePath,
+    is_linked: bool,
+}
+
+/// Folders outside of any `node_modules` that one links to, each once: by the first link to it.
+fn linked(reader: &mut Reader<'_>, found: &[TreePath], debian: &[TreePath]) -> Vec<Installed> {
+    let mut linked = Vec::new();
+    let mut taken = HashSet::new();
+    let is_place = |path: &&TreePath| path.file_name() == Some(NODE_MODULES.as_bytes());
+    for place in found.iter().filter(is_place) {
+        for link in links(reader, place) {
+            if linked.len() >= MAX_LINKS {
+                reader.gap(place, format!("more than {MAX_LINKS} links to folders"));
+                return linked;
+            }
+            let target = resolve(reader.filesystem, &link, LastLink::Follow);
+            let Some(target) = reader.keep(&link, target) else { continue };
+            let file = below(&target.path, "package.json");
+            if installed_at(&file, debian).is_none() && taken.insert(file.clone()) {
+                let from = place.as_bytes().len().saturating_add(1);
+                let name = link.as_bytes().get(from..).unwrap_or_default().to_vec();
+                linked.push(Installed { place: place.clone(), name, file, is_linked: true });
+            }
+        }
+    }
+    linked
+}
+
+/// Links of a `node_modules` and of its scopes, but for those that say that they lead into one.
+fn links(reader: &mut Reader<'_>, place: &TreePath) -> Vec<TreePath> {
+    let mut links = Vec::new();
+    let mut entries: Vec<_> =
+        reader.list(place).into_iter().map(|(name, node)| (place.join(&name), node)).collect();
+    while let Some((path, node)) = entries.pop() {
+        let kind = reader.filesystem.metadata(&node).map(|metadata| Some(metadata.kind));
+        let is_scope = path.file_name().is_some_and(|name| name.first() == Some(&b'@'));
+        match reader.keep(&path, kind) {
+            Some(FileKind::Directory) if is_scope && path.parent().as_ref() == Some(place) => {
+                let inside = reader.list(&path).into_iter();
+                entries.extend(inside.map(|(name, node)| (path.join(&name), node)));
+            }
+            Some(FileKind::Symlink) => {
+                let target = reader.filesystem.read_link(&node).map(Some);
+                let Some(target) = reader.keep(&path, target) else { continue };
+                let mut above = target.split(|b| *b == b'/').rev();
+                let into = [above.next(), above.next(), above.next()];
+                // As `../.pnpm/NAME@VERSION/node_modules/NAME`, which saves looking there.
+                if !into.contains(&Some(NODE_MODULES.as_bytes())) {
+                    links.push(path);
+                }
+            }
+            _ => {}
+        }
+    }
+    links.sort();
+    links
 }
 
 /// The `node_modules` and the name below it (with its scope) of an installed package's
@@ -228,6 +309,39 @@ mod tests {
         check("/a/node_modules/package.json", None);
         check("/a/node_modules/@s/package.json", None);
         check("/package.json", None);
+    }
+
+    #[test]
+    fn links_to_folders() {
+        let mut tree = MemoryFilesystem::new();
+        let named = |name: &str| format!("{{\"name\": \"{name}\", \"version\": \"1.0.0\"}}");
+        let stored = "/w/node_modules/.pnpm/c@1/node_modules/c/package.json";
+        tree.file("/w/packages/a/package.json", named("@s/a"))
+            .file("/w/packages/b/package.json", named("b"))
+            .file("/w/packages/unused/package.json", named("unused"))
+            .file(stored, named("c"))
+            .symlink("/w/node_modules/@s/a", "../../packages/a")
+            .symlink("/w/node_modules/b", "/w/packages/b")
+            .symlink("/w/node_modules/again", "../packages/b")
+            .symlink("/w/node_modules/c", ".pnpm/c@1/node_modules/c")
+            .symlink("/w/node_modules/gone", "../packages/gone")
+            .symlink("/w/node_modules/loop", "loop")
+            .symlink("/w/node_modules/up", "../../../..");
+        let found = ["/w/node_modules", "/w/node_modules/.pnpm/c@1/node_modules", stored];
+        let mut records = Records::default();
+        let found = found.map(TreePath::parse);
+        collect(&View { filesystem: &tree, found: &found }, &mut records);
+        let package = |p: &Package| format!("{} {} {:?}", p.key, p.evidence, p.details);
+        assert_eq!(
+            records.packages.iter().map(package).collect::<Vec<_>>(),
+            [
+                "@s/a [/w/node_modules] /w/packages/a/package.json {\"linked\": \"yes\"}",
+                "b [/w/node_modules] /w/packages/b/package.json \
+                 {\"alias\": \"again\", \"linked\": \"yes\"}",
+                &format!("c [/w/node_modules/.pnpm/c@1/node_modules] {stored} {{}}"),
+            ]
+        );
+        assert_eq!(records.gaps.len(), 1, "{:?}", records.gaps);
     }
 
     #[test]

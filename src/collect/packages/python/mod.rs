@@ -3,7 +3,8 @@
 //! Found wherever they lie: a dist-info anywhere, an egg-info in a `site-packages` or
 //! `dist-packages`, or where an egg-link leads. `RECORD` becomes claims; copies that another
 //! package carries within itself (`_vendor`) claim nothing, since their records are not kept up by
-//! those who copied them. Caches of installers are not installed. Zipped eggs are not opened.
+//! those who copied them. Caches of installers are not installed. An egg that is a ZIP archive is looked
+//! into where the interpreter looks for it, in a `site-packages` or `dist-packages`.
 
 pub mod metadata;
 pub mod record;
@@ -14,11 +15,15 @@ use super::place::{MAX_PATH, Places};
 use super::purl::{Parts, purl};
 use super::{installed, tell, text};
 use crate::collect::facts::repositories::without_secrets;
+use crate::collect::bytes::Bytes;
 use crate::collect::reader::{Reader, below};
+use crate::collect::zip::{self, Source};
 use crate::collect::{Collector, View};
+use crate::filesystem::Filesystem;
 use crate::filesystem::resolve::{LastLink, resolve};
 use crate::model::{
-    Claim, Expectation, FileKind, Package, PackageKey, Records, ShippedSource, Stage, TreePath,
+    Claim, Expectation, Fault, FileKind, Package, PackageKey, Records, ShippedSource, Stage,
+    TreePath,
 };
 use serde_json::Value;
 use std::collections::HashSet;
@@ -27,9 +32,9 @@ use std::sync::Arc;
 /// Reads distributions.
 pub static COLLECTOR: Collector = Collector {
     name: "python",
-    version: 1,
+    version: 2,
     summary: "Python distributions with their recorded files, wherever they lie",
-    wanted: &["*.dist-info", "*.egg-info", "EGG-INFO", "*.egg-link"],
+    wanted: &["*.dist-info", "*.egg-info", "EGG-INFO", "*.egg-link", "*.egg"],
     collect,
 };
 
@@ -76,6 +81,8 @@ enum Form {
     EggInfo,
     /// Where an egg-link leads.
     Linked,
+    /// In an archive.
+    Zipped,
 }
 
 fn form_of(path: &TreePath, linked: &HashSet<TreePath>) -> Option<Form> {
@@ -91,6 +98,9 @@ fn form_of(path: &TreePath, linked: &HashSet<TreePath>) -> Option<Form> {
         return Some(Form::Linked);
     }
     let is_info = name.ends_with(b".egg-info") && parent.file_name().is_some_and(is_site);
+    if name.ends_with(b".egg") && parent.file_name().is_some_and(is_site) {
+        return Some(Form::Zipped);
+    }
     (is_egg || is_info).then_some(Form::EggInfo)
 }
 
@@ -132,15 +142,23 @@ fn read(reader: &mut Reader<'_>, path: &TreePath, form: Form) -> Option<Copy> {
                 None => (path.clone(), reader.file(path)),
             }
         }
+        Form::Zipped => {
+            let bytes = zipped(reader.filesystem, path);
+            (path.clone(), reader.keep(path, bytes))
+        }
     };
     let Some(bytes) = bytes else {
-        reader.gap(path, "no metadata");
+        // Eggs that are folders are met by what is in them.
+        if form != Form::Zipped {
+            reader.gap(path, "no metadata");
+        }
         return None;
     };
     let metadata = Metadata::parse(&bytes);
     // NAME-VERSION.dist-info, NAME-VERSION[-pyX.Y].egg-info, NAME.egg-info.
     let stem = path.file_name().unwrap_or_default();
-    let stem = stem.strip_suffix(b".dist-info").or(stem.strip_suffix(b".egg-info")).unwrap_or(b"");
+    let ends: [&[u8]; 3] = [b".dist-info", b".egg-info", b".egg"];
+    let stem = ends.iter().find_map(|end| stem.strip_suffix(*end)).unwrap_or(b"");
     let mut parts = stem.split(|b| *b == b'-');
     let (stem_name, stem_version) = (parts.next().unwrap_or_default(), parts.next());
     let name = metadata.get("Name").unwrap_or(stem_name);
@@ -167,13 +185,22 @@ fn read(reader: &mut Reader<'_>, path: &TreePath, form: Form) -> Option<Copy> {
         Form::Linked => {
             package.details.insert("editable".to_owned(), "yes".to_owned());
         }
-        Form::EggInfo => {}
+        Form::EggInfo | Form::Zipped => {}
     }
     if package.purl.is_empty() {
         package.purl = url(&package, &[]);
     }
     let is_ordinary = is_ordinary(&place);
     Some(Copy { package, place, is_ordinary })
+}
+
+/// The metadata of an egg that is an archive; `None` where the path is no file.
+fn zipped(filesystem: &dyn Filesystem, path: &TreePath) -> Result<Option<Vec<u8>>, Fault> {
+    let Some(file) = Bytes::open(filesystem, path)? else { return Ok(None) };
+    let source = Source::File { file: &file, start: 0, size: file.size() };
+    let members = zip::members(&source, |name| name == b"EGG-INFO/PKG-INFO")?;
+    let Some(member) = members.first() else { return Err(Fault::damaged("no EGG-INFO/PKG-INFO")) };
+    zip::read(&source, member, MAX_SIZE).map(Some)
 }
 
 fn url(package: &Package, qualifiers: &[(&str, Option<&str>)]) -> String {
@@ -299,6 +326,11 @@ fn claims(
     if is_carried {
         package.details.insert("carried-by".to_owned(), place.to_string());
         return Vec::new();
+    }
+    if package.evidence.file_name().is_some_and(|name| name.ends_with(b".egg")) {
+        let expectation = Expectation::owned(ShippedSource::File);
+        let path = package.evidence.clone();
+        return vec![Claim { path, package: Arc::clone(key), expectation }];
     }
     let Some(info) = package.evidence.parent() else { return Vec::new() };
     let record = below(&info, "RECORD");
@@ -450,5 +482,29 @@ mod tests {
             2,
         );
         assert_eq!(records.packages[4].details["environment"], "/srv/venv");
+    }
+
+    #[test]
+    fn eggs_that_are_archives() {
+        let mut writer = ::zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let options = ::zip::write::SimpleFileOptions::default();
+        writer.start_file("EGG-INFO/PKG-INFO", options).unwrap();
+        std::io::Write::write_all(&mut writer, b"Name: A_b\nVersion: 1.post1\n").unwrap();
+        let egg = writer.finish().unwrap().into_inner();
+        let paths = [
+            format!("{SITE}/A_b-1.post1-py3.11.egg"),
+            format!("{SITE}/folder-1.egg"),
+            format!("{SITE}/odd-1.egg"),
+            "/src/dist/A_b-1.post1-py3.11.egg".to_owned(),
+        ];
+        let mut tree = MemoryFilesystem::new();
+        tree.file(&paths[0], &egg).directory(&paths[1]).file(&paths[2], "x").file(&paths[3], &egg);
+        let records = collected(&tree, &paths.each_ref().map(String::as_str));
+        check(
+            &records,
+            &["a-b 1.post1 pkg:pypi/a-b@1.post1"],
+            &[&format!("a-b {}", paths[0])],
+            1,
+        );
     }
 }
