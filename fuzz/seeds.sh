@@ -259,13 +259,18 @@ archives() {
     tar --format=ustar -cf "$out/oci" -C "$work/oci" oci-layout index.json blobs
 }
 
+# The number of the file in the target's list, then its bytes.
+numbered() {
+    { printf "\\$(printf %03o "$1")" && cat "$2"; } >"$3"
+}
+
 databases() {
     out=corpus/databases
     mkdir -p "$out"
-    # The number of the file in the target's list, then its bytes.
     one() {
         if [ -f "$2" ]; then
-            { printf "\\$(printf %03o "$1")" && head -c 400K "$2"; } >"$out/$1-$3"
+            head -c 400K "$2" >"$work/head"
+            numbered "$1" "$work/head" "$out/$1-$3"
         fi
     }
     fixtures=${DRIFTCHECK_FIXTURES:-../../shared/fixtures}/rpmdb
@@ -282,7 +287,97 @@ databases() {
     one 15 /usr/share/keyrings/debian-archive-keyring.gpg keys
 }
 
+java() {
+    out=corpus/java
+    mkdir -p "$out"
+    python3 - "$work" <<'PYTHON'
+import io, sys, zipfile
+
+def jar(members, method=zipfile.ZIP_DEFLATED, comment=b"", wide=False):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.comment = comment
+        for name, data in members:
+            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=wide) as member:
+                member.write(data)
+    return file.getvalue()
+
+def pom(artifact):
+    text = f"#Generated\nversion=1.0\ngroupId=org.x\nartifactId={artifact}\n"
+    return f"META-INF/maven/org.x/{artifact}/pom.properties", text.encode()
+
+manifest = ("META-INF/MANIFEST.MF", b"Manifest-Version: 1.0\r\nImplementation-Title: a\r\n"
+            b"Implementation-Version: 3.0\r\nBundle-SymbolicName: a.b;x:=y\r\n")
+library = jar([manifest, pom("lib")])
+shaded = jar([manifest, pom("app"), pom("lib"), ("A.class", b"x" * 50)], comment=b"PK\5\6")
+fat = jar([manifest, ("BOOT-INF/lib/lib-1.0.jar", library)], zipfile.ZIP_STORED)
+war = jar([manifest, ("WEB-INF/lib/lib-1.0.jar", library), ("WEB-INF/lib/fat-1.jar", fat)])
+seeds = {"library": library, "shaded": shaded, "fat": fat, "war": war,
+         "wide": jar([manifest, pom("lib")], wide=True), "program": b"#!/bin/sh\n" + fat}
+for name, data in seeds.items():
+    open(f"{sys.argv[1]}/{name}", "wb").write(data)
+PYTHON
+    for name in library shaded fat wide program; do numbered 0 "$work/$name" "$out/$name"; done
+    numbered 1 "$work/war" "$out/war"
+    numbered 3 "$work/library" "$out/repository"
+}
+
+executables() {
+    out=corpus/executables
+    mkdir -p "$out" "$work/go"
+    # Only the part with the build information: nobody reads the rest.
+    printf 'module example.org/x\ngo 1.18\n' >"$work/go/go.mod"
+    printf 'package main\nfunc main() {}\n' >"$work/go/main.go"
+    echo 'void _start(void) {}' >"$work/tiny.c"
+    cc -nostdlib -static -s -o "$work/tiny" "$work/tiny.c" || return 0
+    for system in linux windows darwin; do
+        (cd "$work/go" && GOFLAGS=-buildvcs=false CGO_ENABLED=0 GOOS=$system GOARCH=amd64 \
+            go build -ldflags='-s -w' -o ../program .) 2>/dev/null || continue
+        case $system in
+        linux)
+            llvm-objcopy --dump-section .go.buildinfo="$work/information" "$work/program" /dev/null &&
+                objcopy --add-section .go.buildinfo="$work/information" "$work/tiny" "$out/go-elf" ;;
+        windows) llvm-objcopy --only-section=.data "$work/program" "$out/go-pe" ;;
+        *) llvm-objcopy --only-section=__DATA,__go_buildinfo "$work/program" "$out/go-mach-o" ;;
+        esac || :
+    done
+    python3 -c 'import sys, zlib; sys.stdout.buffer.write(zlib.compress(
+b"""{"packages":[{"name":"a","version":"1.0.0","source":"local","root":true,"dependencies":[1]},
+{"name":"b","version":"2.0.0","source":"crates.io","kind":"build"}]}"""))' >"$work/list"
+    objcopy --add-section .dep-v0="$work/list" "$work/tiny" "$out/rust"
+}
+
+languages() {
+    out=corpus/languages
+    mkdir -p "$out"
+    # As the target numbers them, with a line of each kind.
+    one() {
+        printf '%b' "$2" >"$work/text"
+        numbered "$1" "$work/text" "$out/$1-$3"
+    }
+    one 0 'Metadata-Version: 2.1\nName: A_b\nVersion: 1.0\nRequires-Dist: c>1; extra == "x"\n\ntext\n' metadata
+    one 1 'a.py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n"b,c.py",,\n../../bin/a,md5=x,9\n' record
+    one 2 '{"url":"https://u:p@x.org/a.git","vcs_info":{"vcs":"git","commit_id":"abc"},"dir_info":{"editable":true}}' direct
+    one 3 'Name: a\nVersion: 1\n' egg
+    one 4 '{"name":"a","version":"1.0.0","license":{"type":"MIT"},"dependencies":{"b":"^1"}}' package
+    one 5 '{"packages":{"node_modules/a":{"version":"1.0.0","resolved":"https://x.org/a.tgz","dev":true}}}' lock
+    one 6 '# -*- encoding: utf-8 -*-\n# stub: a 1.0 ruby lib\nGem::Specification.new do |s|\n  s.name = "a".freeze\n  s.version = "1.0"\n  s.add_runtime_dependency(%q<b>.freeze, ["~> 1.0"])\nend\n' gemspec
+    one 7 '{"packages":[{"name":"a/b","version":"1.0","source":{"type":"git","reference":"abc"},"require":{"c/d":"*"}}],"dev":true}' composer
+    one 9 '{"name":"a","version":"1","build":"0","files":["x"],"paths_data":{"paths":[{"_path":"x","sha256":"00"}]}}' conda
+    one 10 'Package: a\nVersion: 1.0\nDepends: R (>= 3), b\n' r
+    one 11 '/usr/lib/perl5/A.pm\n/usr/bin/a type=link from=/x\n' packlist
+    one 12 '=head2 Sun Nov 23 08:00:00 2026: C<Module> L<A|A>\n\n=over 4\n\n=item *\n\nC<VERSION: 1.0>\n' journal
+    one 13 '{"runtimeTarget":{"name":"x"},"targets":{"x":{"a/1":{"dependencies":{"b":"1"}}}},"libraries":{"a/1":{"type":"package","sha512":"x"}}}' deps
+    purl='pkg:deb/debian/a@1%3A2?arch=amd64&distro=debian-12'
+    one 15 "{\"bomFormat\":\"CycloneDX\",\"specVersion\":\"1.6\",\"components\":[{\"type\":\"library\",\"purl\":\"$purl\",\"components\":[{\"purl\":\"pkg:npm/b@1\"}]}]}" cyclonedx
+    one 15 "<?xml version=\"1.0\"?><!DOCTYPE bom [<!ENTITY a \"b\">]><bom xmlns=\"http://cyclonedx.org/schema/bom/1.4\"><components><component type=\"library\"><purl>pkg:npm/%40s/b@1?x=1&amp;y=&#50;<![CDATA[z]]></purl><components><component/></components></component></components></bom>" xml
+    one 15 "{\"spdxVersion\":\"SPDX-2.3\",\"packages\":[{\"name\":\"a\",\"externalRefs\":[{\"referenceType\":\"purl\",\"referenceLocator\":\"$purl\"}]}]}" spdx
+    one 15 "SPDXVersion: SPDX-2.3\nPackageName: a\nPackageComment: <text>x\ny</text>\nExternalRef: PACKAGE-MANAGER purl $purl\nFileName: ./x\n" tags
+    one 15 "{\"artifacts\":[{\"name\":\"a\",\"type\":\"deb\",\"purl\":\"$purl\"}],\"descriptor\":{\"name\":\"syft\",\"version\":\"1\"}}" syft
+}
+
 if [ $# -eq 0 ]; then
-    set -- archives btrfs containers databases erofs ext4 fat iso9660 squashfs tars volumes xfs
+    set -- archives btrfs containers databases erofs executables ext4 fat iso9660 java languages squashfs \
+        tars volumes xfs
 fi
 for target; do "$target"; done

@@ -4,6 +4,7 @@
 use super::cursor::{Cursor, absolute};
 use super::packages::Packages;
 use super::verify::FIRST_PERSON;
+use crate::collect::packages::portage::split_version;
 use crate::model::encoding::encode_tree;
 use crate::model::{
     Content, DirectoryContent, Entry, Fact, FileKind, PackageKey, ShippedTree, Side, Tree, TreePath,
@@ -24,6 +25,14 @@ const INFO: [&[u8]; 11] = [
     b"prerm",
 ];
 const POSTRM: &[u8] = b"postrm";
+
+/// What pacman keeps of a package in the folder named after it, and opkg under `info/`.
+const PACMAN: [&[u8]; 5] = [b"desc", b"files", b"mtree", b"install", b"changelog"];
+const OPKG: [&[u8]; 7] =
+    [b"control", b"list", b"conffiles", b"preinst", b"postinst", b"prerm", POSTRM];
+
+/// The case of all of them.
+const RECORD: &str = "the database's own record of the package";
 
 /// Where units lie, for those that are named without a path.
 const UNIT_FOLDERS: [&str; 4] = [
@@ -106,8 +115,21 @@ pub(super) fn maker(
         return link(path, parents, name, target, half, packages);
     }
     match parents {
-        [b"var", b"lib", b"dpkg", b"info"] => {
-            info(name, packages).map(|key| (key, "the database's own record of the package"))
+        [b"var", b"lib", b"dpkg", b"info"] => info(name, packages).map(|key| (key, RECORD)),
+        [b"var", b"lib", b"pacman", b"local", folder] if PACMAN.contains(&name) => {
+            // NAME-VERSION-RELEASE
+            let mut parts = folder.rsplitn(3, |b| *b == b'-').skip(2);
+            packages.named("pacman", parts.next()?, None).map(|key| (key.clone(), RECORD))
+        }
+        [b"var", b"db", b"pkg", category, folder] => {
+            let name = [category, b"/".as_slice(), split_version(folder)?.0].concat();
+            packages.named("portage", &name, None).map(|key| (key.clone(), RECORD))
+        }
+        [b"usr" | b"var", b"lib", b"opkg", b"info"] => {
+            let dot = name.iter().rposition(|b| *b == b'.')?;
+            let (package, extension) = (name.get(..dot)?, name.get(dot.checked_add(1)?..)?);
+            let key = packages.named("opkg", package, None).filter(|_| OPKG.contains(&extension));
+            key.map(|key| (key.clone(), RECORD))
         }
         [b"var", b"lib", b"dpkg", b"alternatives"] => {
             alternatives(name, half, packages).map(|key| (key, "alternatives of the package"))

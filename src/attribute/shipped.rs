@@ -4,14 +4,28 @@
 //! is compared, and nothing is excused: an edited configuration file is listed as one, and who
 //! judges is the reader. Of what is only owned (`%ghost`) neither absence nor bytes matter. A
 //! digest that was not computed is unverified, never "differs" and never "matches".
+//!
+//! Where it differs from others on purpose:
+//!
+//! - A path is the one where the file lies: `/usr/lib/x` and not `/lib/x`, which links to it, as
+//!   dpkg may have recorded it; of a diverted file it is where the diversion put it, which debsums
+//!   and `dpkg --verify` pass over.
+//! - Another kind of file (a directory, a link to the same bytes) differs, where debsums follows
+//!   links and both stop at a directory. A file below what is no directory any more is missing.
+//! - Modes and owners are compared where the database or a statoverride records them. dpkg records
+//!   neither, nor where links lead and which capabilities a maintainer script set, so of its
+//!   packages only `compare` with an earlier manifest tells these.
+//! - Times are no drift, nor are major and minor numbers, which `rpm -Va` has (`T`, `D`).
+//! - A distribution of Python or Perl that came in another manager's package is that package's: its
+//!   own list was written before the packager moved files and left others out.
 
 use super::verify::capability_bytes;
 use crate::model::{
     Attribute, AttributeValue, Capabilities, Content, Deviation, DirectoryContent, Entry,
-    Expectation, Fact, FileKind, PackageKey, ShippedDigest, ShippedId, ShippedSource, Side, Tree,
-    TreePath, TreeSource, Unverified, Verification,
+    Expectation, Fact, FileKind, PackageKey, ShippedDigest, ShippedId, ShippedSource, ShippedTree,
+    Side, Tree, TreePath, TreeSource, Unverified, Verification,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -30,6 +44,7 @@ pub fn verify_shipped(side: &Side<'_>) -> Verification {
         has_user: !lost("uid"),
         has_group: !lost("gid"),
         has_xattrs: !lost("xattr"),
+        brought: brought(side, &shipped),
     };
     let root = verifier.enter(&TreePath::root(), Some(&side.manifest.header.root), &mut out);
     let mut pending = Vec::new();
@@ -64,6 +79,41 @@ struct Verifier<'a> {
     has_user: bool,
     has_group: bool,
     has_xattrs: bool,
+    /// Packages whose own lists do not count.
+    brought: HashSet<PackageKey>,
+}
+
+/// Managers whose packages come in packages of others, lists and all.
+const BROUGHT: [&str; 2] = ["pypi", "cpan"];
+
+/// Packages whose metadata are files of another manager's package.
+fn brought(side: &Side<'_>, shipped: &ShippedId) -> HashSet<PackageKey> {
+    let mut trees = HashMap::new();
+    let mut claims_at = |path: &TreePath| -> Option<Vec<PackageKey>> {
+        let mut id = *shipped;
+        let mut names = path.names().peekable();
+        while let Some(name) = names.next() {
+            // What cannot be read is told where its claims are compared.
+            let tree: &Option<Arc<ShippedTree>> =
+                trees.entry(id).or_insert_with(|| side.source.shipped(&id).ok());
+            let entry = tree.as_ref()?.get(name)?;
+            if names.peek().is_none() {
+                return Some(entry.claims.iter().map(|(key, _)| key.clone()).collect());
+            }
+            id = entry.below?;
+        }
+        None
+    };
+    let candidates = side.manifest.records.packages.iter();
+    let candidates = candidates.filter(|one| BROUGHT.contains(&one.key.manager.as_str()));
+    let mut found = HashSet::new();
+    for package in candidates {
+        let owners = claims_at(&package.evidence).unwrap_or_default();
+        if owners.iter().any(|owner| owner.manager != package.key.manager) {
+            found.insert(package.key.clone());
+        }
+    }
+    found
 }
 
 impl Verifier<'_> {
@@ -85,7 +135,8 @@ impl Verifier<'_> {
         for claimed in &shipped.entries {
             let here = path.join(&claimed.name);
             let entry = tree.and_then(|tree| tree.get(claimed.name.as_bytes()));
-            for (package, expectation) in &claimed.claims {
+            let claims = claimed.claims.iter();
+            for (package, expectation) in claims.filter(|(key, _)| !self.brought.contains(key)) {
                 out.claims += 1;
                 self.claim(&here, package, expectation, entry, out);
             }
@@ -336,8 +387,8 @@ fn name(id: u32, names: &HashMap<&str, u32>) -> AttributeValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Xattr;
-    use crate::model::testing::{World, fact, md5};
+    use crate::model::testing::{World, fact, md5, package};
+    use crate::model::{Claim, Xattr};
 
     fn check(world: &World, expected: &[&str], unverified: &[&str]) {
         let (manifest, trees) = world.build();
@@ -428,6 +479,36 @@ mod tests {
                 "a /x File: mode user group capabilities",
                 "b /x File: capabilities",
                 "c /x File: capabilities",
+            ],
+            &[],
+        );
+    }
+
+    #[test]
+    fn what_came_in_another_package_is_its() {
+        let mut world = World::new();
+        let site = "/usr/lib/python3/dist-packages";
+        let names = ["a", "b"];
+        for name in names {
+            let info = format!("{site}/{name}.dist-info/METADATA");
+            world.file(&info, "x").file(&format!("{site}/{name}.py"), "moved and patched");
+            let mut distribution = package(name, "1");
+            distribution.key.manager = "pypi".to_owned();
+            distribution.evidence = TreePath::parse(&info);
+            let key = Arc::new(distribution.key.clone());
+            world.records.packages.push(distribution);
+            for path in [info, format!("{site}/{name}.py"), format!("/usr/scripts/{name}")] {
+                let (path, package) = (TreePath::parse(path), Arc::clone(&key));
+                world.records.claims.push(Claim { path, package, expectation: shipped("x") });
+            }
+        }
+        world.claim_as("python3-a", &format!("{site}/a.dist-info/METADATA"), shipped("x"));
+        world.claim_as("python3-a", &format!("{site}/a.py"), shipped("moved and patched"));
+        check(
+            &world,
+            &[
+                "b /usr/lib/python3/dist-packages/b.py File: digest",
+                "b /usr/scripts/b File: missing",
             ],
             &[],
         );

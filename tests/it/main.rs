@@ -49,6 +49,7 @@ mod squashfs;
 mod store;
 mod support;
 mod texts;
+mod upgrades;
 mod verify;
 mod verify_rpm;
 mod versions;

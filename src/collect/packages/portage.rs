@@ -104,7 +104,8 @@ fn package(
 
 /// `NAME-VERSION[-rN]`: the version starts at the last hyphen before a digit, and may itself end in
 /// a revision.
-fn split_version(name: &[u8]) -> Option<(&[u8], &[u8])> {
+#[must_use]
+pub fn split_version(name: &[u8]) -> Option<(&[u8], &[u8])> {
     let is_start = |at: &usize| {
         let after = at.saturating_add(1);
         name.get(*at) == Some(&b'-') && name.get(after).is_some_and(u8::is_ascii_digit)

@@ -14,8 +14,8 @@ use super::copies::{Copy, tell_apart};
 use super::place::{MAX_PATH, Places};
 use super::purl::{Parts, purl};
 use super::{installed, tell, text};
-use crate::collect::facts::repositories::without_secrets;
 use crate::collect::bytes::Bytes;
+use crate::collect::facts::repositories::without_secrets;
 use crate::collect::reader::{Reader, below};
 use crate::collect::zip::{self, Source};
 use crate::collect::{Collector, View};
@@ -500,11 +500,6 @@ mod tests {
         let mut tree = MemoryFilesystem::new();
         tree.file(&paths[0], &egg).directory(&paths[1]).file(&paths[2], "x").file(&paths[3], &egg);
         let records = collected(&tree, &paths.each_ref().map(String::as_str));
-        check(
-            &records,
-            &["a-b 1.post1 pkg:pypi/a-b@1.post1"],
-            &[&format!("a-b {}", paths[0])],
-            1,
-        );
+        check(&records, &["a-b 1.post1 pkg:pypi/a-b@1.post1"], &[&format!("a-b {}", paths[0])], 1);
     }
 }

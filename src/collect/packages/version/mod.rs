@@ -8,6 +8,7 @@ pub mod gem;
 pub mod maven;
 pub mod pacman;
 pub mod pep440;
+pub mod portage;
 pub mod rpm;
 pub mod semver;
 
@@ -22,6 +23,7 @@ pub fn order(manager: &str, a: &str, b: &str) -> Option<Ordering> {
         "rpm" => Some(rpm::compare(a, b)),
         "apk" => Some(apk::compare(a, b)),
         "pacman" => Some(pacman::compare(a, b)),
+        "portage" => portage::compare(a, b),
         "pypi" => pep440::compare(a, b),
         "npm" | "cargo" | "golang" | "composer" | "nuget" => semver::compare(a, b),
         "gem" => gem::compare(a, b),
@@ -64,6 +66,7 @@ mod tests {
         check("rpm", "1.0^git", "1.0", Some(Ordering::Greater));
         check("apk", "1.0_p1", "1.0", Some(Ordering::Greater));
         check("pacman", "1.0rc", "1.0", Some(Ordering::Less));
+        check("portage", "1.0_rc1-r1", "1.0", Some(Ordering::Less));
         check("pypi", "1.0.dev1", "1.0a1", Some(Ordering::Less));
         check("npm", "1.0.0-rc.1", "1.0.0", Some(Ordering::Less));
         check("gem", "1.0.rc1", "1.0", Some(Ordering::Less));
