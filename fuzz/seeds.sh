@@ -330,15 +330,14 @@ executables() {
     printf 'package main\nfunc main() {}\n' >"$work/go/main.go"
     echo 'void _start(void) {}' >"$work/tiny.c"
     cc -nostdlib -static -s -o "$work/tiny" "$work/tiny.c" || return 0
-    for system in linux windows darwin; do
+    for system in linux windows; do
         (cd "$work/go" && GOFLAGS=-buildvcs=false CGO_ENABLED=0 GOOS=$system GOARCH=amd64 \
             go build -ldflags='-s -w' -o ../program .) 2>/dev/null || continue
         case $system in
         linux)
             llvm-objcopy --dump-section .go.buildinfo="$work/information" "$work/program" /dev/null &&
                 objcopy --add-section .go.buildinfo="$work/information" "$work/tiny" "$out/go-elf" ;;
-        windows) llvm-objcopy --only-section=.data "$work/program" "$out/go-pe" ;;
-        *) llvm-objcopy --only-section=__DATA,__go_buildinfo "$work/program" "$out/go-mach-o" ;;
+        *) llvm-objcopy --only-section=.data "$work/program" "$out/go-pe" ;;
         esac || :
     done
     python3 -c 'import sys, zlib; sys.stdout.buffer.write(zlib.compress(

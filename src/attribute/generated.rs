@@ -116,7 +116,7 @@ pub(super) fn maker(
     }
     match parents {
         [b"var", b"lib", b"dpkg", b"info"] => info(name, packages).map(|key| (key, RECORD)),
-        [b"var", b"lib", b"pacman", b"local", folder] if PACMAN.contains(&name) => {
+        [b"var", b"lib", b"pacman", b"local", folder] if PACMAN.contains(name) => {
             // NAME-VERSION-RELEASE
             let mut parts = folder.rsplitn(3, |b| *b == b'-').skip(2);
             packages.named("pacman", parts.next()?, None).map(|key| (key.clone(), RECORD))
