@@ -53,8 +53,11 @@ fn put(root: &Path, path: &str, bytes: impl AsRef<[u8]>, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
+/// Writes what a manager keeps of a version with these files.
+type Record = fn(&Path, &str, &[File]);
+
 /// Lays a version out as its manager does, and its record with it.
-fn install(root: &Path, release: &str, version: &str, record: fn(&Path, &str, &[File])) {
+fn install(root: &Path, release: &str, version: &str, record: Record) {
     put(root, "etc/os-release", release, 0o644);
     let files = files(version);
     for file in &files {
@@ -207,7 +210,7 @@ fn portage(root: &Path, version: &str, files: &[File]) {
 #[test]
 fn apk_pacman_and_portage() {
     let alpine = "ID=alpine\nVERSION_ID=3.20.1\n";
-    let cases: [(&str, &str, fn(&Path, &str, &[File])); 3] = [
+    let cases: [(&str, &str, Record); 3] = [
         ("apk", alpine, apk),
         ("pacman", "ID=arch\n", pacman),
         ("portage", "ID=gentoo\n", portage),
