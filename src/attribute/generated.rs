@@ -136,7 +136,10 @@ pub(super) fn maker(
         }
         [b"var", b"lib", b"systemd", helper, ..] if helper.starts_with(b"deb-systemd-helper-") => {
             let unit = name.strip_suffix(b".dsh-also").unwrap_or(name);
-            unit_owner(unit, half, packages).map(|key| (key, "state of the package's unit"))
+            let owner = unit_owner(unit, half, packages);
+            owner
+                .or_else(|| alias_owner(unit, half, packages))
+                .map(|key| (key, "state of the package's unit"))
         }
         [above @ .., b"__pycache__"] => bytecode(above, name, half, packages)
             .map(|key| (key, "bytecode of the package's module")),
@@ -183,6 +186,14 @@ fn unit_owner(unit: &[u8], half: &mut Half<'_>, packages: &Packages) -> Option<P
         let path = TreePath::parse([folder.as_bytes(), b"/", unit].concat());
         half.changed_owner(&path, packages)
     })
+}
+
+/// Another name of a unit is a link in `/etc/systemd/system`; the helper keeps its state too.
+fn alias_owner(unit: &[u8], half: &mut Half<'_>, packages: &Packages) -> Option<PackageKey> {
+    let folder = TreePath::parse("/etc/systemd/system");
+    let alias = TreePath::parse([folder.as_bytes(), b"/", unit].concat());
+    let Content::Symlink { target } = half.tree.get(&alias)?.content else { return None };
+    half.changed_owner(&absolute(&folder, &target), packages)
 }
 
 /// `__pycache__/NAME.TAG.pyc` of `NAME.py` beside it (PEP 3147).

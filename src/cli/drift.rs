@@ -130,8 +130,9 @@ pub(super) fn judge(
     let mut collapsed = attribute::collapse(comparison.changes, &old_side, &new_side);
     let events = &new.records.events;
     let mut notes = comparison.notes;
-    notes.extend(attribute::causes(&mut collapsed.changes, events, &old_side, &new_side));
+    let attribution = attribute::causes(&mut collapsed.changes, events, &old_side, &new_side);
     let judged = policy::judge(collapsed.changes, inputs.policies, context.now);
+    notes.extend(attribution.notes(&judged.changes, &old_side, &new_side));
     let mut gaps = [&old.records.gaps, &new.records.gaps, &comparison.gaps, &collapsed.gaps]
         .map(Vec::as_slice)
         .concat();

@@ -88,6 +88,7 @@ pub static COLLECTORS: &[&Collector] = &[
     &events::salt::COLLECTOR,
     &events::history::COLLECTOR,
     &events::leavings::COLLECTOR,
+    &events::agents::COLLECTOR,
     &events::markers::COLLECTOR,
     &facts::accounts::COLLECTOR,
     &facts::sudoers::COLLECTOR,

@@ -28,6 +28,7 @@ pub mod text;
 pub mod time;
 pub mod tree;
 pub mod verification;
+pub mod words;
 
 pub use baseline::Baseline;
 pub use build_line::BuildLine;

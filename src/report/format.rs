@@ -5,6 +5,7 @@
 
 use super::xattr;
 use crate::model::path::Escaped;
+pub use crate::model::words::{count, length, number};
 use crate::model::{Attribute, AttributeValue, Change, ChangeKind, FileKind, LineKind, Timestamp};
 
 /// Bytes in binary units with three significant digits at most: `512 B`, `12.0 KiB`, `1.5 GiB`.
@@ -25,37 +26,6 @@ pub fn bytes(count: u64) -> String {
         format!("{} {name}", tenths / 10)
     } else {
         format!("{}.{} {name}", tenths / 10, tenths % 10)
-    }
-}
-
-/// Digits in groups of three: `15,820`.
-#[must_use]
-pub fn number(count: u64) -> String {
-    let digits = count.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// [`number`] of a length in memory.
-#[must_use]
-pub fn length(count: usize) -> String {
-    number(u64::try_from(count).unwrap_or(u64::MAX))
-}
-
-/// A count with its noun: `1 change`, `288 changes`, `2 entries`.
-#[must_use]
-pub fn count(count: usize, noun: &str) -> String {
-    let written = length(count);
-    match (count, noun.strip_suffix('y')) {
-        (1, _) => format!("{written} {noun}"),
-        (_, Some(stem)) => format!("{written} {stem}ies"),
-        _ => format!("{written} {noun}s"),
     }
 }
 
@@ -234,11 +204,6 @@ mod tests {
         check(bytes(1536 * 1024), "1.5 MiB");
         check(bytes(369 << 20), "369 MiB");
         check(bytes(u64::MAX), "15.9 EiB");
-        check(number(7), "7");
-        check(number(15_820), "15,820");
-        check(number(1_000_000), "1,000,000");
-        check(count(1, "change"), "1 change");
-        check(count(16_068, "entry"), "16,068 entries");
         check(duration(0), "0s");
         check(duration(200), "3m 20s");
         check(duration(7200), "2h");

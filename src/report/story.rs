@@ -166,7 +166,7 @@ fn origin(finding: &Finding) -> (usize, &'static str) {
     let Some(cause) = finding.causes.first() else { return (0, "Unexplained") };
     let heading = match cause.kind {
         CauseKind::Human => return (1, "By a person"),
-        CauseKind::SshSession => return (2, "In an SSH session"),
+        CauseKind::SshSession => return (2, "In a remote session"),
         CauseKind::PackageManager => "By the package manager",
         CauseKind::UnattendedUpgrades => "By unattended upgrades",
         CauseKind::CloudInit => "By cloud-init",

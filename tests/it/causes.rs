@@ -7,7 +7,7 @@ use driftcheck::compare::{Side, compare};
 use driftcheck::filesystem::memory::MemoryFilesystem;
 use driftcheck::model::{
     CauseKind, Confidence, Disposition, Event, EventSubject, EventTime, JudgedChange, Subject,
-    TimeCertainty, Timestamp, TreePath,
+    TimeCertainty, Timestamp, TreePath, words,
 };
 use driftcheck::policy::{Policies, judge};
 use serde_json::Value;
@@ -21,9 +21,11 @@ fn attributed(hosts: &Hosts, events: &[Event]) -> (Vec<JudgedChange>, Vec<String
     let after = Side { manifest: &hosts.current, source: &hosts.kept };
     let comparison = compare(&before, &after).unwrap();
     let Collapsed { mut changes, .. } = collapse(comparison.changes, &before, &after);
-    let notes = causes(&mut changes, events, &before, &after);
+    let attribution = causes(&mut changes, events, &before, &after);
     let now = hosts.current.header.scanned_at;
-    (judge(changes, &Policies::shipped().unwrap(), now).changes, notes)
+    let changes = judge(changes, &Policies::shipped().unwrap(), now).changes;
+    let notes = attribution.notes(&changes, &before, &after);
+    (changes, notes)
 }
 
 /// One row of the file: causes that are equally right, and what they caused.
@@ -143,7 +145,11 @@ fn check_events(host: &str, hosts: &Hosts, events: &[Event]) {
         .collect();
     assert_eq!(wrong, [""; 0]);
     assert!(unknown.len() <= 5, "{unknown:?}");
-    assert!(notes.iter().any(|note| note.starts_with("attribution horizon: logs tell of ")));
+    // The horizon counts what the report counts.
+    let count = format!(", {} without a known cause", words::count(unknown.len(), "change"));
+    let is_horizon = |note: &&String| note.starts_with("attribution horizon: logs tell of ");
+    let horizon = notes.iter().find(is_horizon).unwrap();
+    assert!(horizon.ends_with(&count), "{horizon} {count}");
 }
 
 #[test]
@@ -273,4 +279,240 @@ fn contradictions_are_stated() {
     check("later than all logs", "(/etc/late)");
     check("says nothing from 2026-11-23T01:00:00Z to 2026-11-24T01:00:00Z", "(/etc/silent)");
     check("no later time of modification", "(/etc/backdated)");
+}
+
+/// A host in memory before and after, and what is found of it.
+struct Lab {
+    before: MemoryFilesystem,
+    after: MemoryFilesystem,
+}
+
+/// 2026-11-23T00:00:00Z, and so many seconds later.
+fn second(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(1_795_392_000 + seconds)
+}
+
+impl Lab {
+    fn new() -> Self {
+        Self { before: MemoryFilesystem::new(), after: MemoryFilesystem::new() }
+    }
+
+    /// A file that has other bytes since that second.
+    fn file(&mut self, path: &str, seconds: i64) -> &mut Self {
+        self.before.file(path, "old");
+        self.after.file(path, "new");
+        self.after.change(path, |one| one.ctime = Some(second(seconds)));
+        self
+    }
+
+    fn log(&mut self, path: &str, lines: &[String]) -> &mut Self {
+        self.after.file(path, format!("{}\n", lines.join("\n")));
+        self
+    }
+
+    fn changes(&self) -> (Vec<JudgedChange>, Vec<String>) {
+        let kept = Kept::default();
+        let golden = kept.scan(&self.before, "golden", None);
+        let current = kept.scan(&self.after, "web", Some(&golden.header));
+        let hosts = Hosts { kept, golden, current };
+        attributed(&hosts, &hosts.current.records.events)
+    }
+
+    /// `KIND DETAIL CONFIDENCE` of one subject, all of them.
+    fn check(&self, subject: &str, expected: &[&str]) {
+        let (changes, _) = self.changes();
+        let Some(change) = changes.iter().find(|one| name(one) == subject) else {
+            panic!("no change of {subject}")
+        };
+        let causes = change
+            .causes
+            .iter()
+            .map(|one| format!("{} {} {}", one.kind, one.detail, one.confidence.as_str()));
+        assert_eq!(causes.collect::<Vec<_>>(), expected, "{subject}");
+    }
+}
+
+fn stamp(seconds: i64) -> String {
+    second(seconds).to_string()
+}
+
+/// A line that names a path which was not touched then says nothing of it, whoever it names.
+#[test]
+fn forged_lines_are_weak() {
+    let mut lab = Lab::new();
+    lab.file("/etc/a", 40_000).file("/etc/b", 40_000).file("/etc/c", 40_000).file("/etc/d", 40_000);
+    let at = stamp(100);
+    lab.log(
+        "/var/log/syslog",
+        &[
+            format!("{at} web ansible-copy: Invoked with dest=/etc/a content=x"),
+            format!("{at} web sudo: anna : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/vi /etc/b"),
+            format!(
+                "{at} web puppet-agent[7]: (/Stage[main]/X/File[/etc/c]/content) content changed"
+            ),
+            format!("{at} web qemu-ga[7]: info: guest-exec called: \"/bin/touch /etc/d\""),
+        ],
+    );
+    lab.after.file("/tmp/terraform_12345.sh", "#!/bin/sh\ntouch /etc/a /etc/b\n");
+    let (changes, _) = lab.changes();
+    for path in ["/etc/a", "/etc/b", "/etc/c", "/etc/d"] {
+        let change = changes.iter().find(|one| name(one) == path).unwrap();
+        assert!(!change.causes.is_empty(), "{path}");
+        let is_weak = |cause: &driftcheck::model::Cause| cause.confidence == Confidence::Weak;
+        assert!(change.causes.iter().all(is_weak), "{}", shown(change));
+    }
+}
+
+/// Logs that are gone leave changes unknown; the report says how far they reach.
+#[test]
+fn without_logs_nothing_is_known() {
+    let mut lab = Lab::new();
+    lab.file("/etc/a", 40_000);
+    let task = |path: &str| format!("{} web ansible-copy: Invoked with dest={path}", stamp(40_000));
+    lab.log("/var/log/syslog", &[task("/etc/a")]);
+    lab.check("/etc/a", &["ansible copy strong"]);
+    // Truncated: the file is there and tells of something later only.
+    lab.before.file("/var/log/syslog", "x".repeat(500));
+    lab.log(
+        "/var/log/syslog",
+        &[format!("{} web ansible-copy: Invoked with dest=/x", stamp(90_000))],
+    );
+    lab.check("/etc/a", &[]);
+    let (changes, notes) = lab.changes();
+    let horizon = "attribution horizon: logs tell of 2026-11-24T01:00:00Z to 2026-11-24T01:00:00Z; \
+                   2 changes older than that, 0 changes newer, 2 changes without a known cause";
+    assert!(notes.iter().any(|note| note == horizon), "{notes:#?}");
+    assert!(notes.iter().any(|note| note.starts_with("contradiction: 1 log removed or shorter")));
+    assert!(changes.iter().any(|one| one.disposition == Disposition::Drift));
+}
+
+/// The key of a cloud-config may write in several places; which it wrote, its log or the time says.
+#[test]
+fn what_a_module_may_write_is_no_proof() {
+    let mut lab = Lab::new();
+    lab.file("/etc/hosts", 40_000).file("/etc/motd", 5);
+    let config =
+        "#cloud-config\nmanage_etc_hosts: true\nwrite_files:\n- {path: /etc/motd, content: new}\n";
+    lab.log("/var/lib/cloud/instances/i-1/cloud-config.txt", &[config.to_owned()]);
+    let line = |seconds: i64, verb: &str, module: &str| {
+        let time = stamp(seconds).replace('T', " ").replace('Z', ",000");
+        format!("{time} - handlers.py[DEBUG]: {verb}: init-network/config-{module}: x")
+    };
+    lab.log(
+        "/var/log/cloud-init.log",
+        &[
+            line(3, "start", "update_etc_hosts"),
+            line(4, "finish", "update_etc_hosts"),
+            line(5, "start", "write-files"),
+            line(6, "finish", "write-files"),
+        ],
+    );
+    lab.check("/etc/hosts", &["cloud-init update_etc_hosts weak"]);
+    lab.check("/etc/motd", &["cloud-init write_files proof"]);
+}
+
+/// Ansible keeps its connection open for a while: what a person does then is the person's.
+#[test]
+fn an_idle_connection_did_nothing() {
+    let mut lab = Lab::new();
+    lab.file("/etc/a", 150);
+    let line = |seconds: i64, text: &str| format!("{} web {text}", stamp(seconds));
+    let opened = |pid: u32, user: &str| {
+        format!(
+            "sshd[{pid}]: Accepted publickey for {user} from 10.0.0.1 port 5 ssh2: ED25519 SHA256:k{pid}"
+        )
+    };
+    let closed = |pid: u32, user: &str| {
+        format!("sshd[{pid}]: pam_unix(sshd:session): session closed for user {user}")
+    };
+    lab.log(
+        "/var/log/auth.log",
+        &[
+            line(90, &opened(1, "deploy")),
+            line(120, &opened(2, "anna")),
+            line(160, &closed(1, "deploy")),
+            line(400, &closed(2, "anna")),
+        ],
+    );
+    lab.log("/var/log/syslog", &[line(95, "ansible-copy: Invoked with dest=/etc/x")]);
+    lab.check("/etc/a", &["ssh-session anna from 10.0.0.1 with SHA256:k2 weak"]);
+}
+
+/// A package that is removed with its configuration kept has the transaction that removed it.
+#[test]
+fn a_removed_package_keeps_its_version() {
+    let mut lab = Lab::new();
+    let status = |state: &str| {
+        format!(
+            "Package: jq\nStatus: {state}\nVersion: 1.6-2\nArchitecture: amd64\nMaintainer: x\nDescription: x\n\n"
+        )
+    };
+    lab.before.file("/var/lib/dpkg/status", status("install ok installed"));
+    lab.after.file("/var/lib/dpkg/status", status("deinstall ok config-files"));
+    lab.log(
+        "/var/log/apt/history.log",
+        &[
+            String::new(),
+            "Start-Date: 2026-11-23  00:01:00".into(),
+            "Commandline: apt-get remove jq".into(),
+            "Requested-By: anna (1000)".into(),
+            "Remove: jq:amd64 (1.6-2)".into(),
+            "End-Date: 2026-11-23  00:01:01".into(),
+        ],
+    );
+    lab.check("package jq", &["human anna strong"]);
+}
+
+/// A copy of what a package ships, made by something else at another time, is that one's.
+#[test]
+fn a_copy_of_a_packages_file_is_its_makers() {
+    let mut lab = Lab::new();
+    let text = "a file that is shipped";
+    let md5 = "7eb6d9c3a5554f1ffec386762b680764";
+    lab.after
+        .file("/var/lib/dpkg/status", "Package: jq\nStatus: install ok installed\nVersion: 1.6-2\nArchitecture: amd64\nMaintainer: x\nDescription: x\n\n")
+        .file("/var/lib/dpkg/info/jq.list", "/.\n/usr\n/usr/share\n/usr/share/jq\n")
+        .file("/var/lib/dpkg/info/jq.md5sums", format!("{md5}  usr/share/jq\n"))
+        .file("/usr/share/jq", text)
+        .file("/srv/copy", text);
+    lab.before.file("/var/lib/dpkg/status", "");
+    for (path, seconds) in [("/usr/share/jq", 60), ("/srv/copy", 5000)] {
+        lab.after.change(path, |one| one.ctime = Some(second(seconds)));
+    }
+    lab.log(
+        "/var/log/apt/history.log",
+        &[
+            String::new(),
+            "Start-Date: 2026-11-23  00:01:00".into(),
+            "Commandline: apt-get install jq".into(),
+            "Install: jq:amd64 (1.6-2)".into(),
+            "End-Date: 2026-11-23  00:01:01".into(),
+        ],
+    );
+    lab.log(
+        "/var/log/syslog",
+        &[format!("{} web ansible-copy: Invoked with dest=/srv/copy", stamp(5000))],
+    );
+    let (changes, _) = lab.changes();
+    let copy = changes.iter().find(|one| name(one) == "/srv/copy").unwrap();
+    assert_eq!(copy.disposition, Disposition::Explained, "{}", shown(copy));
+    lab.check("/srv/copy", &["ansible copy strong", "package-manager apt-get install jq weak"]);
+}
+
+/// What cloud agents ran from outside, and what they set up, is told by the nearest word.
+#[test]
+fn cloud_agents() {
+    let mut lab = Lab::new();
+    lab.file("/etc/ssm", 101).file("/etc/hostname", 11).file("/etc/ext", 31);
+    let folder = "/var/lib/amazon/ssm/i-0a/document/orchestration/7f-1/awsrunShellScript/0.awsrunShellScript";
+    let script = format!("{folder}/_script.sh");
+    lab.after.file(&script, "#!/bin/bash\necho x > /etc/ssm\n");
+    lab.after.change(&script, |one| one.mtime = second(100));
+    lab.log("/var/log/waagent.log", &[format!("{} INFO Daemon Set hostname [web]", stamp(10))]);
+    let script = "/var/lib/waagent/custom-script/download/0/script.sh";
+    lab.after.file(script, "echo x > /etc/ext\n");
+    lab.after.change(script, |one| one.mtime = second(30));
+    lab.check("/etc/ssm", &["ssh-session amazon-ssm-agent: Run Command strong"]);
+    lab.check("/etc/hostname", &["cloud-init waagent: provisioning strong"]);
+    lab.check("/etc/ext", &["cloud-init waagent: CustomScript strong"]);
 }

@@ -1,6 +1,8 @@
-//! Facts without evidence of their own have the causes of the file that says them.
+//! Facts without evidence of their own have the causes of the file that says them, or of the file
+//! that this one is a link to.
 
-use crate::model::{Cause, Confidence, JudgedChange, Side, Subject, TreePath};
+use crate::attribute::cursor::{Cursor, absolute};
+use crate::model::{Cause, Confidence, Content, JudgedChange, Side, Subject, TreePath};
 use std::collections::{BTreeSet, HashMap};
 
 /// Hands causes from files to facts. Of a file with several causes nobody knows which of them
@@ -18,11 +20,19 @@ pub fn inherit(changes: &mut [JudgedChange], before: &Side<'_>, after: &Side<'_>
             evidence.entry((&fact.scope, &fact.key)).or_default().insert(path);
         }
     }
+    let mut tree = Cursor::tree(after);
+    let mut leads_to = |path: &TreePath| match tree.get(path)?.content {
+        Content::Symlink { target } => tree.real(&absolute(&path.parent()?, &target)),
+        _ => None,
+    };
     for change in changes.iter_mut().filter(|change| change.causes.is_empty()) {
         let Subject::Fact { scope, key } = &change.change.subject else { continue };
         let Some(paths) = evidence.get(&(scope.as_str(), key.as_str())) else { continue };
-        let Some(causes) = paths.iter().find_map(|path| of_paths.get(*path)) else { continue };
-        let mut causes = causes.clone();
+        let own = paths.iter().find_map(|path| of_paths.get(*path));
+        let causes = own.or_else(|| {
+            paths.iter().find_map(|path| leads_to(path).and_then(|path| of_paths.get(&path)))
+        });
+        let Some(mut causes) = causes.cloned() else { continue };
         if causes.len() > 1 {
             causes.iter_mut().for_each(|cause| cause.confidence = Confidence::Weak);
         }

@@ -4,6 +4,7 @@ use super::index::Index;
 use super::moment::Moment;
 use crate::attribute::cursor::Cursor;
 use crate::collect::events::syslog::SILENCE;
+use crate::model::words;
 use crate::model::{
     AttributeValue, CauseKind, ChangeKind, Disposition, FileKind, JudgedChange, PackageKey, Side,
     Subject, Timestamp,
@@ -37,19 +38,20 @@ pub fn notes(
     });
     let has_logs = index.events.iter().any(|known| known.event.actor == CauseKind::PackageManager);
     let tail = if has_logs { "" } else { ", and there is no such log" };
-    notes.extend(tell(packages, |count, names| {
-        format!("contradiction: {count} changed packages are in no log of a package manager{tail} ({names})")
+    notes.extend(tell(packages, "changed package", |count, names| {
+        format!("contradiction: {count} in no log of a package manager{tail} ({names})")
     }));
     let cut = changes.iter().filter(|one| is_cut_log(one));
-    notes.extend(tell(cut, |count, names| {
-        format!("contradiction: {count} logs were removed or became shorter ({names})")
+    notes.extend(tell(cut, "log", |count, names| {
+        format!("contradiction: {count} removed or shorter than before ({names})")
     }));
     notes
 }
 
 fn tell<'a>(
     changes: impl Iterator<Item = &'a JudgedChange>,
-    sentence: impl Fn(usize, &str) -> String,
+    noun: &str,
+    sentence: impl Fn(&str, &str) -> String,
 ) -> Option<String> {
     let names: Vec<String> = changes.map(|one| one.change.subject.to_string()).collect();
     if names.is_empty() {
@@ -59,7 +61,7 @@ fn tell<'a>(
     if names.len() > MAX_NAMES {
         shown.push_str(", …");
     }
-    Some(sentence(names.len(), &shown))
+    Some(sentence(&words::count(names.len(), noun), &shown))
 }
 
 fn horizon(
@@ -67,10 +69,7 @@ fn horizon(
     moments: &[Option<Moment>],
     index: &Index<'_>,
 ) -> Option<String> {
-    let unknown = changes
-        .iter()
-        .filter(|one| one.causes.is_empty() && one.disposition == Disposition::Drift)
-        .count();
+    let unknown = words::count(changes.iter().filter(|one| is_unknown(one)).count(), "change");
     // What a person's or a provisioner's own files say reaches no further than logs do.
     let times =
         index.events.iter().filter(|known| !known.event.forgeable || known.event.line.is_some());
@@ -78,7 +77,7 @@ fn horizon(
         times.filter_map(|known| known.event.time).map(|time| time.at).collect();
     let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else {
         return Some(format!(
-            "attribution horizon: no log tells what was done; {unknown} changes have no known cause"
+            "attribution horizon: no log tells what was done; {unknown} without a known cause"
         ));
     };
     let whole = |time: &Timestamp| Timestamp::from_seconds(time.seconds);
@@ -86,12 +85,12 @@ fn horizon(
         let drift = changes.iter().zip(moments).filter(|(one, moment)| {
             one.disposition == Disposition::Drift && moment.is_some_and(|moment| fits(moment.at))
         });
-        drift.count()
+        words::count(drift.count(), "change")
     };
     let older = count(&|at| at.seconds < first.seconds.saturating_sub(2));
     let newer = count(&|at| at.seconds > last.seconds.saturating_add(60));
     Some(format!(
-        "attribution horizon: logs tell of {} to {}; {older} changes are older, {newer} newer, {unknown} have no known cause",
+        "attribution horizon: logs tell of {} to {}; {older} older than that, {newer} newer, {unknown} without a known cause",
         whole(first),
         whole(last)
     ))
@@ -105,9 +104,9 @@ fn late(changes: &[JudgedChange], moments: &[Option<Moment>], index: &Index<'_>)
     let late = changes.iter().zip(moments).filter(|(one, moment)| {
         is_unknown(one) && moment.is_some_and(|m| m.is_own && m.at.seconds > end)
     });
-    tell(late.map(|(one, _)| one), |count, names| {
+    tell(late.map(|(one, _)| one), "unexplained change", |count, names| {
         format!(
-            "contradiction: {count} unexplained changes are later than all logs, which end at {} ({names})",
+            "contradiction: {count} later than all logs, which end at {} ({names})",
             Timestamp::from_seconds(last.at.seconds)
         )
     })
@@ -122,9 +121,9 @@ fn silent(changes: &[JudgedChange], moments: &[Option<Moment>], index: &Index<'_
             one.disposition == Disposition::Drift
                 && moment.is_some_and(|m| m.is_own && m.at > from && m.at < to)
         });
-        tell(within.map(|(one, _)| one), |count, names| {
+        tell(within.map(|(one, _)| one), "change", |count, names| {
             format!(
-                "contradiction: {} says nothing from {} to {}, and {count} changes fall into that time ({names})",
+                "contradiction: {} says nothing from {} to {}, with {count} in that time ({names})",
                 known.event.source,
                 Timestamp::from_seconds(from.seconds),
                 Timestamp::from_seconds(to.seconds)
@@ -161,9 +160,9 @@ fn backdated(changes: &[JudgedChange], before: &Side<'_>, after: &Side<'_>) -> O
                 && new.ctime.is_some_and(|c| c.seconds > new.mtime.seconds.saturating_add(2))
         })
         .collect();
-    tell(found.into_iter(), |count, names| {
+    tell(found.into_iter(), "file", |count, names| {
         format!(
-            "contradiction: {count} files have other bytes and no later time of modification: it was set back ({names})"
+            "contradiction: {count} with other bytes and no later time of modification: it was set back ({names})"
         )
     })
 }

@@ -243,7 +243,9 @@ fn window(
             }
             (CauseKind::CloudInit, "run") => {
                 let module = modules.iter().find(|(from, to)| (*from..=*to).contains(&start));
-                module.map_or(start.saturating_add(LONGEST_STEP), |(_, to)| *to)
+                // A line of the log is one step; a script that an agent ran is many.
+                let longest = if event.forgeable { LONGEST_TASK } else { LONGEST_STEP };
+                module.map_or(start.saturating_add(longest), |(_, to)| *to)
             }
             (CauseKind::Human, "type" | "sudo" | "doas") => {
                 let own = typed.get(&(&event.source, event.detail.as_str()));
@@ -251,7 +253,10 @@ fn window(
                 let longest = start.saturating_add(LONGEST_COMMAND);
                 next.map_or(longest, |next| next.min(longest))
             }
-            (CauseKind::Terraform | CauseKind::Packer, "run") => start.saturating_add(LONGEST_TASK),
+            (CauseKind::Terraform | CauseKind::Packer | CauseKind::SshSession, "run")
+            | (CauseKind::SshSession | CauseKind::CloudInit, "task") => {
+                start.saturating_add(LONGEST_TASK)
+            }
             _ => start.saturating_add(TOLERANCE),
         },
     };

@@ -11,6 +11,7 @@ mod contents;
 mod facts;
 mod horizon;
 mod index;
+mod inherit;
 mod merge;
 mod moment;
 mod named;
@@ -68,17 +69,38 @@ pub struct Found {
     pub agrees: bool,
 }
 
-/// Names the causes of all changes, and returns sentences for the whole report: how far the
-/// evidence reaches, and what contradicts itself. `events` are those of the current side.
-pub fn causes(
-    changes: &mut [JudgedChange],
-    events: &[Event],
-    before: &Side<'_>,
-    after: &Side<'_>,
-) -> Vec<String> {
-    if changes.is_empty() {
-        return Vec::new();
+/// The evidence as it was joined with the changes, for what is said of it as a whole.
+pub struct Attribution<'a> {
+    index: Index<'a>,
+    /// Of the changes, in their order.
+    moments: Vec<Option<Moment>>,
+}
+
+impl Attribution<'_> {
+    /// Sentences for the whole report: how far the evidence reaches, and what contradicts itself.
+    /// `changes` are those that were attributed, in the same order, with what the policy says of
+    /// them: it counts only what is drift.
+    #[must_use]
+    pub fn notes(
+        &self,
+        changes: &[JudgedChange],
+        before: &Side<'_>,
+        after: &Side<'_>,
+    ) -> Vec<String> {
+        if changes.is_empty() {
+            return Vec::new();
+        }
+        horizon::notes(changes, &self.moments, &self.index, before, after)
     }
+}
+
+/// Names the causes of all changes. `events` are those of the current side.
+pub fn causes<'a>(
+    changes: &mut [JudgedChange],
+    events: &'a [Event],
+    before: &Side<'a>,
+    after: &Side<'_>,
+) -> Attribution<'a> {
     let mut moments = Moments::new(after);
     let index = Index::new(events, &before.manifest.records.events, &mut moments);
     let when: Vec<Option<Moment>> =
@@ -90,9 +112,9 @@ pub fn causes(
         change.causes = attribute(&index, &Case { change, moment: *moment });
     }
     prove(changes);
-    inherit(changes);
+    inherit::inherit(changes, &when, &index, after);
     facts::inherit(changes, before, after);
-    horizon::notes(changes, &when, &index, before, after)
+    Attribution { index, moments: when }
 }
 
 fn attribute(index: &Index<'_>, case: &Case<'_>) -> Vec<Cause> {
@@ -148,25 +170,6 @@ fn prove(changes: &mut [JudgedChange]) {
                 line: None,
                 ..log
             });
-        }
-    }
-}
-
-/// Explained paths have the causes of the package that explains them.
-fn inherit(changes: &mut [JudgedChange]) {
-    let mut of_packages: HashMap<PackageKey, Vec<Cause>> = HashMap::new();
-    for change in changes.iter() {
-        if let Subject::Package(key) = &change.change.subject {
-            of_packages.insert(key.clone(), change.causes.clone());
-        }
-    }
-    for change in changes.iter_mut() {
-        let is_package = matches!(change.change.subject, Subject::Package(_));
-        if change.disposition == Disposition::Explained
-            && !is_package
-            && let Some(causes) = change.package.as_ref().and_then(|key| of_packages.get(key))
-        {
-            change.causes.clone_from(causes);
         }
     }
 }

@@ -33,7 +33,8 @@ fn attribute(index: &Index<'_>, case: &Case<'_>) -> Vec<Found> {
             named.extend(index.naming_above(path).into_iter().map(|known| (By::Above, known)));
             if let Some(unit) = unit(path) {
                 let units = index.naming_fact("units", &unit);
-                named.extend(units.into_iter().map(|known| (By::Itself, known)));
+                // Which of its links a command made or took away, the time says.
+                named.extend(units.into_iter().map(|known| (By::Above, known)));
             }
         }
         Subject::Fact { scope, key } => {

@@ -1,7 +1,7 @@
 //! Who ran a transaction of a package manager: a tool's module, or a person.
 
 use super::index::{Index, Known};
-use super::sessions::Use;
+use super::sessions::{Use, session_at};
 use crate::model::{
     Cause, CauseKind, Confidence, Event, EventSubject, EventTime, TimeCertainty, Timestamp,
 };
@@ -40,8 +40,7 @@ pub fn outer(index: &Index<'_>, transaction: &Known<'_>) -> Cause {
         let user = user.split(' ').next().unwrap_or_default();
         return cause(CauseKind::Human, user, Confidence::Strong, Vec::new());
     }
-    let sessions = index.sessions.iter().filter(|session| session.window.contains(at));
-    if let Some(session) = sessions.min_by_key(|session| session.window.length()) {
+    if let Some(session) = session_at(&index.sessions, at) {
         let chain = session.evidence.clone();
         return match session.used_for {
             Use::Person => cause(CauseKind::Human, &session.detail, Confidence::Strong, chain),

@@ -8,6 +8,8 @@ use crate::model::{CauseKind, EventSubject, Evidence, Timestamp};
 const PAUSE: i64 = 300;
 /// A tool's connection outlives its last task by this (`ControlPersist` is a minute).
 const LINGER: i64 = 60;
+/// What a run's last task is given at least, in seconds.
+const BRIEF: i64 = 10;
 
 /// What a session was used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,9 @@ pub struct Session {
     pub window: Window,
     /// Whether its end was seen.
     pub is_closed: bool,
+    /// After this nothing was done in it, where that is known: a tool keeps its connection open for
+    /// a while after its last task.
+    pub idle_from: Option<i64>,
     /// What for.
     pub used_for: Use,
     /// Whether somebody sat at it: it had a terminal (`wtmp` tells only of such), ran sudo or su,
@@ -47,6 +52,16 @@ impl Session {
     pub fn is_of(&self, user: &str) -> bool {
         self.user == user || self.became.iter().any(|other| other == user)
     }
+}
+
+/// The session that something at this time most likely belongs to: the shortest, one in which
+/// something was done then before one that merely was open.
+pub fn session_at(sessions: &[Session], at: Timestamp) -> Option<&Session> {
+    let open = sessions.iter().filter(|session| session.window.contains(at));
+    open.min_by_key(|session| {
+        let is_idle = session.idle_from.is_some_and(|from| at.seconds > from);
+        (is_idle, session.window.length())
+    })
 }
 
 /// All logins of the events, each once although several logs tell it.
@@ -82,6 +97,7 @@ pub fn sessions(events: &[Known<'_>], moments: &mut Moments<'_>) -> Vec<Session>
             kind: known.event.actor,
             window,
             is_closed: end.is_some(),
+            idle_from: None,
             used_for: Use::Person,
             is_interactive: has_terminal,
             became: Vec::new(),
@@ -110,6 +126,7 @@ fn last_logins(sessions: &mut Vec<Session>, events: &[Known<'_>], last: Option<i
                 kind: known.event.actor,
                 window: Window { start, end: last.unwrap_or(start) },
                 is_closed: false,
+                idle_from: None,
                 used_for: Use::Person,
                 is_interactive: true,
                 became: Vec::new(),
@@ -171,6 +188,8 @@ fn ansible(sessions: &mut [Session], events: &[Known<'_>]) {
         }
         last = Some(at.seconds);
         let Some(session) = own.and_then(|own| sessions.get_mut(own)) else { continue };
+        let lingering = session.window.end.saturating_sub(LINGER);
+        session.idle_from = Some(lingering.max(at.seconds.saturating_add(BRIEF)));
         if session.used_for == Use::Person {
             session.used_for = Use::Tool(CauseKind::Ansible, "connection");
             session.evidence.push(task.evidence());

@@ -2,7 +2,7 @@
 
 use super::index::{Index, Known, is_package};
 use super::outer::outer;
-use super::sessions::Use;
+use super::sessions::{Use, session_at};
 use super::{Attributor, Case, Found};
 use crate::model::{
     AttributeValue, Cause, CauseKind, ChangeKind, Confidence, EventSubject, Evidence, PackageKey,
@@ -34,12 +34,18 @@ fn attribute(index: &Index<'_>, case: &Case<'_>) -> Vec<Found> {
 /// The last transaction that left the package as it is; of two logs of one, that with more to say.
 pub fn of<'a>(index: &Index<'a>, case: &Case<'_>, key: &PackageKey) -> Option<Known<'a>> {
     let change = &case.change.change;
+    // dpkg keeps the version of what it removed as long as its configuration is there.
+    let is_gone = change.attribute("state").is_some_and(|state| {
+        matches!(&state.after, Some(AttributeValue::Text(state))
+            if matches!(state.as_str(), "config-files" | "not-installed"))
+    });
     let version = change.attribute("version").and_then(|one| one.after.as_ref());
     let version = match version {
         Some(AttributeValue::Text(version)) => Some(version.as_str()),
         _ => None,
     };
-    if change.kind == ChangeKind::Modified && version.is_none() {
+    let version = version.filter(|_| !is_gone);
+    if change.kind == ChangeKind::Modified && version.is_none() && !is_gone {
         return None;
     }
     let fits = |known: &Known<'_>| {
@@ -91,10 +97,7 @@ fn hold(index: &Index<'_>, case: &Case<'_>) -> Vec<Found> {
             matches!(known.event.actor, CauseKind::PackageManager | CauseKind::UnattendedUpgrades)
                 && known.agrees(Some(moment))
         });
-    let sessions = index.sessions.iter().filter(|session| session.window.contains(moment.at));
-    let Some(session) =
-        sessions.min_by_key(|session| session.window.length()).filter(|_| !in_a_run)
-    else {
+    let Some(session) = session_at(&index.sessions, moment.at).filter(|_| !in_a_run) else {
         return found;
     };
     let database = Evidence {

@@ -4,7 +4,7 @@
 use super::index::{Index, Known, Window};
 use super::moment::Moment;
 use super::outer::outer;
-use super::sessions::{Session, Use};
+use super::sessions::{Session, Use, session_at};
 use super::{Attributor, Case, Found};
 use crate::model::{Cause, CauseKind, Confidence, Subject, TreePath};
 
@@ -19,13 +19,14 @@ pub static ATTRIBUTOR: Attributor = Attributor {
 /// A provisioner's session longer than this says little about one change in it, in seconds.
 const LONG_SESSION: i64 = 1800;
 
-/// Places in which a running system writes at all times.
+/// Places in which a running system writes at all times, but for what packages' scripts keep there.
 const BUSY: [&str; 5] = ["/var/log", "/run", "/var/run", "/var/lib/systemd", "/var/lib/dhcp"];
 
 fn attribute(index: &Index<'_>, case: &Case<'_>) -> Vec<Found> {
     let Some(moment) = case.moment else { return Vec::new() };
     let Subject::Path(path) = &case.change.change.subject else { return Vec::new() };
-    if BUSY.iter().any(|place| path.is_at_or_below(&TreePath::parse(place))) {
+    let is_helpers = path.as_bytes().starts_with(b"/var/lib/systemd/deb-systemd-helper-");
+    if !is_helpers && BUSY.iter().any(|place| path.is_at_or_below(&TreePath::parse(place))) {
         return Vec::new();
     }
     ran_at(index, moment)
@@ -38,11 +39,7 @@ pub fn ran_at(index: &Index<'_>, moment: Moment) -> Vec<Found> {
         .filter(|known| known.agrees(Some(moment)))
         .filter_map(|known| Some((known.window?, known)))
         .min_by_key(|(window, _)| window.length());
-    let shortest_session = index
-        .sessions
-        .iter()
-        .filter(|session| session.window.contains(moment.at))
-        .min_by_key(|session| session.window.length());
+    let shortest_session = session_at(&index.sessions, moment.at);
     match (shortest_event, shortest_session) {
         (Some((window, known)), session) if is_shorter(window, session) => of_event(index, known),
         (_, Some(session)) => of_session(session, moment.is_certain && moment.is_own),

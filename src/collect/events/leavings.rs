@@ -64,7 +64,8 @@ fn script(path: &TreePath, name: &str) -> Option<(CauseKind, &'static str)> {
     None
 }
 
-fn scripts(
+/// A script that was run and left: itself, and what its lines name.
+pub(super) fn scripts(
     reader: &mut Reader<'_>,
     path: &TreePath,
     actor: CauseKind,
@@ -73,7 +74,7 @@ fn scripts(
 ) {
     let Some(log) = at_path(reader, path) else { return };
     let time = EventTime { at: log.mtime, certainty: TimeCertainty::Exact };
-    let text = "a script that the provisioner uploaded, ran, and left behind";
+    let text = "a script that was uploaded, run, and left behind";
     let mut own = At { path, line: None }.event(actor, "leave", detail, text);
     own.time = Some(time);
     own.subjects = vec![EventSubject::Path(path.clone())];

@@ -9,6 +9,7 @@
 
 #![warn(clippy::indexing_slicing)]
 
+pub mod agents;
 pub mod apk;
 pub mod apt;
 pub mod chef;

@@ -174,10 +174,9 @@ impl Work<'_> {
         self.mounts(top);
         for (key, module, paths) in KEYS {
             if get(top, key).is_some() {
-                let subjects = paths.iter().filter_map(|place| match place.strip_suffix('/') {
-                    Some(place) => below(place),
-                    None => path(place),
-                });
+                // Which of them it wrote is for the log to say, or for the time: each is only where
+                // it may have written.
+                let subjects = paths.iter().filter_map(|place| below(place.trim_end_matches('/')));
                 self.add(module, module, &format!("{key}:"), key, subjects.collect());
             }
         }
@@ -232,7 +231,7 @@ impl Work<'_> {
     }
 }
 
-/// Keys of cloud-config, the module that reads each, and the paths that it writes.
+/// Keys of cloud-config, the module that reads each, and the paths that it may write.
 const KEYS: &[(&str, &str, &[&str])] = &[
     ("timezone", "timezone", &["/etc/localtime", "/etc/timezone"]),
     ("hostname", "set_hostname", &["/etc/hostname"]),
@@ -416,7 +415,7 @@ mod tests {
                 "runcmd /etc/d",
                 "runcmd /etc/e",
                 "users_groups users:bob groups:bob /home/bob/",
-                "timezone /etc/localtime /etc/timezone",
+                "timezone /etc/localtime/ /etc/timezone/",
             ],
         );
         check("#!/bin/sh\nrm -rf /etc", &[]);

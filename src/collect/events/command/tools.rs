@@ -11,7 +11,8 @@ const FIXED: &[(&[&str], &[&str])] = &[
     (&["pwconv", "pwunconv"], &["/etc/passwd", "/etc/shadow", "/etc/passwd-", "/etc/shadow-"]),
     (&["hostname", "hostnamectl"], &["/etc/hostname", "/etc/machine-info"]),
     (&["timedatectl", "tzselect"], &["/etc/localtime", "/etc/timezone", "/etc/adjtime"]),
-    (&["locale-gen"], &["/etc/locale.gen", "/usr/lib/locale/"]),
+    // Ubuntu's writes the list, Debian's only reads it.
+    (&["locale-gen"], &["/etc/locale.gen/", "/usr/lib/locale/"]),
     (&["localedef"], &["/usr/lib/locale/"]),
     (
         &["update-locale", "localectl"],

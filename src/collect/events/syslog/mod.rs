@@ -5,6 +5,7 @@
 //! messages are shared with the journal, which knows better who wrote.
 
 pub mod accounts;
+pub mod agents;
 pub mod ansible;
 pub mod sessions;
 
@@ -123,6 +124,7 @@ pub fn is_of_interest(tag: &str, message: &str) -> bool {
         || (tag.contains("python") && message.starts_with("ansible-"))
         || sessions::TAGS.contains(&tag)
         || accounts::TAGS.contains(&tag)
+        || agents::TAGS.contains(&tag)
         || tag == PUPPET
 }
 
@@ -153,6 +155,8 @@ impl Message<'_> {
             sessions.take(self, sink);
         } else if accounts::TAGS.contains(&self.tag) {
             accounts::take(self, sink);
+        } else if agents::TAGS.contains(&self.tag) {
+            agents::take(self, sink);
         } else if self.tag == PUPPET {
             let Some((place, message)) =
                 self.text.strip_prefix('(').and_then(|text| text.split_once(") "))

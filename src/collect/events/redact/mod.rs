@@ -1,10 +1,13 @@
 //! Lines as they may be stored and shown: without secrets, without control characters, cut.
 
+mod arguments;
+
 use crate::model::Event;
 
 /// Words whose value is taken out, wherever they end a name.
-const SECRET_WORDS: [&str; 14] = [
+const SECRET_WORDS: [&str; 15] = [
     "password",
+    "mysql_pwd",
     "passwd",
     "passphrase",
     "passwort",
@@ -50,7 +53,7 @@ pub fn quote(line: &str) -> String {
     // A secret that begins before the cut is taken out whole, so more than is kept is looked at.
     let line = cut(line, Event::TEXT_LIMIT.saturating_mul(4));
     let clean: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let hidden = values(&keys(&clean));
+    let hidden = values(&arguments::arguments(&keys(&clean)));
     let mut text = cut(&hidden, Event::TEXT_LIMIT).trim_end().to_owned();
     if text.len() < hidden.trim_end().len() {
         text = format!("{}…", cut(&text, Event::TEXT_LIMIT.saturating_sub(3)));
