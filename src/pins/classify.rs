@@ -375,10 +375,19 @@ pub fn url(word: &str) -> Strength {
         return Strength::Content;
     }
     let mut words = lower.split(['/', '-', '_', '@', '=', '%']);
-    if words.any(|word| is_full_hash(word) || has_version(word)) {
+    let spelled = lower.split('/').any(|part| numbers(part, '_') || numbers(part, '-'));
+    if spelled || words.any(|word| is_full_hash(word) || has_version(word)) {
         return Strength::Exact;
     }
     Strength::None
+}
+
+/// `boost_1_82_0`, `2024-01-10`: three numbers and what stands between them.
+fn numbers(part: &str, separator: char) -> bool {
+    part.split(|c: char| !c.is_ascii_digit() && c != separator).any(|run| {
+        let run = run.trim_matches(separator);
+        run.split(separator).count() >= 3 && run.split(separator).all(|number| !number.is_empty())
+    })
 }
 
 /// Hosts that serve files of git repositories, so that a commit in the path is the content.
@@ -474,6 +483,9 @@ mod tests {
         check("https://raw.example.org/a/main/install.sh", Strength::None);
         check("https://e.org/\u{10fffe}/tool.tgz", Strength::Unknown);
         check("https://e.org/x86_64/tool.tgz", Strength::None);
+        check("https://e.org/boost_1_82_0.tar.gz", Strength::Exact);
+        check("https://e.org/builds/2024-01-10/x.iso", Strength::Exact);
+        check("https://e.org/a/1/2/3", Strength::None);
         check("https://e.org/job/x/lastSuccessfulBuild/artifact/\u{10fffe}", Strength::None);
         let commit = "0123456789abcdef0123456789abcdef01234567";
         check(&format!("https://raw.githubusercontent.com/o/r/{commit}/i.sh"), Strength::Content);

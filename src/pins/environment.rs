@@ -8,6 +8,7 @@
 use super::audit::InputId;
 use super::classify;
 use super::input::{Built, Credit, Origin};
+use super::platform;
 use super::span::{Fragment, UNKNOWN};
 use super::strength::Ecosystem;
 use std::collections::BTreeMap;
@@ -186,6 +187,7 @@ fn alike(one: &Constant, other: &Constant) -> bool {
     };
     let address = |text: &str| text.contains("://");
     (digest(one) && digest(other))
+        || (platform::is_word(one) && platform::is_word(other))
         || (address(one) && address(other) && classify::url(one) == classify::url(other))
         || (version(one)
             && version(other)
@@ -217,7 +219,8 @@ mod tests {
         check("1.2.3", "latest", false);
         check("https://e.org/a-1.2.3.tgz", "https://e.org/b-1.2.3.tgz", true);
         check("https://e.org/a-1.2.3.tgz", "https://e.org/latest.tgz", false);
-        check("x64", "arm64", false);
+        check("x64", "arm64", true);
+        check("x64", "1.2.3", false);
         check("", "x64", true);
         check("x64", "", true);
     }

@@ -57,6 +57,7 @@ pub mod machine_image;
 pub mod makefile;
 pub mod manifests;
 pub mod packer;
+mod platform;
 pub mod pre_commit;
 pub mod puppet;
 pub mod report;

@@ -933,6 +933,39 @@ pub const COMMANDS: &[Row] = &[
     ),
     ("curl -s https://example.org > /dev/null", &[]),
     (
+        "curl -LO «https://e.org/t-1.2.3.tgz» && echo 'H64  t-1.2.3.tgz' > sums && sha256sum -c sums",
+        &[("download", "https://e.org/t-1.2.3.tgz", "content")],
+    ),
+    (
+        "curl -LO «https://e.org/t-1.2.3.tgz» && echo \"$(curl -s https://e.org/t.sha256)  t-1.2.3.tgz\" > sums && sha256sum -c sums",
+        &[("download", "https://e.org/t-1.2.3.tgz", "exact")],
+    ),
+    ("apt-get source «curl»", &[("apt", "curl", "none")]),
+    (
+        "curl -LO «https://e.org/t-1.2.3-$(uname -m).tgz»",
+        &[("download", "https://e.org/t-1.2.3-….tgz", "exact")],
+    ),
+    (
+        "A=$(dpkg --print-architecture); case $A in amd64) A=x64;; *) A=arm64;; esac; curl -LO «https://e.org/1.2.3/t-$A.tgz»",
+        &[("download", "https://e.org/1.2.3/t-arm64.tgz", "exact")],
+    ),
+    (
+        "V=1.2.3; curl -LO «https://e.org/t_${V//./_}.tgz»",
+        &[("download", "https://e.org/t_1_2_3.tgz", "exact")],
+    ),
+    (
+        "VERSION=$(curl -s https://e.org/stable.txt); curl -LO «https://e.org/$VERSION/t.tgz»",
+        &[("download", "https://e.org/latest/t.tgz", "none")],
+    ),
+    (
+        "curl -LO «https://e.org/$(curl -s https://e.org/stable.txt)/t.tgz»",
+        &[("download", "https://e.org/latest/t.tgz", "none")],
+    ),
+    (
+        "VERSION=$(make version); curl -LO «https://e.org/$VERSION/t.tgz»",
+        &[("download", "https://e.org/…/t.tgz", "unknown")],
+    ),
+    (
         "curl -fsSL «https://e.org/key-1.2.asc» | apt-key add -",
         &[("download", "https://e.org/key-1.2.asc", "exact")],
     ),

@@ -2,7 +2,7 @@
 
 use super::interpret::Interpreter;
 use super::text::{echoed, printed, replaced, space_joined, unquoted};
-use super::words::{Word, fields};
+use super::words::{Word, fields, said_by_server};
 use super::{fetch, managers, wrappers};
 use crate::pins::audit::InputId;
 use crate::pins::environment::{Constant, MachineFile};
@@ -134,8 +134,8 @@ impl Interpreter<'_, '_> {
 
     fn dispatch(&mut self, name: &str, words: &[Word], feed: &Feed, output: &Output) -> Feed {
         match name {
-            "echo" => return Feed::Text(echoed(words)),
-            "printf" => return Feed::Text(printed(words)),
+            "echo" => return Feed::Text(said_by_server(words, echoed(words))),
+            "printf" => return Feed::Text(said_by_server(words, printed(words))),
             "cat" => return self.cat(words, feed),
             "grep" | "egrep" | "fgrep" | "sort" | "head" | "tail" | "uniq" => {
                 return self.filter(words, feed);

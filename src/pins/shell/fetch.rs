@@ -282,7 +282,7 @@ pub(super) fn download(
 }
 
 /// Whether a URL stays on this machine or in its cloud's metadata service.
-fn is_inside(url: &str) -> bool {
+pub(super) fn is_inside(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = rest.split(['/', '?']).next().unwrap_or_default();
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);

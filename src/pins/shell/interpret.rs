@@ -224,7 +224,7 @@ impl Interpreter<'_, '_> {
         let append = children.iter().any(|child| child.kind() == "+=");
         let value = children.iter().skip(1).rfind(|child| child.is_named());
         let expander = self.expander();
-        let words = match value {
+        let mut words = match value {
             None => vec![Word::default()],
             Some(value) if value.kind() == "array" => {
                 let mut cursor = value.walk();
@@ -243,6 +243,11 @@ impl Interpreter<'_, '_> {
             let base = name.split('[').next().unwrap_or_default();
             self.environment.unset(base);
             return;
+        }
+        if let [word] = words.as_mut_slice()
+            && let Some(value) = super::words::looked_up(&name, word)
+        {
+            word.fragment = value;
         }
         let mut values: Vec<Fragment> = words.into_iter().map(|word| word.fragment).collect();
         if append && let Some(old) = self.environment.get(&name) {

@@ -32,6 +32,9 @@ struct Redirects<'t> {
 impl Interpreter<'_, '_> {
     pub(super) fn pipeline(&mut self, node: Node<'_>, output: &Output, depth: usize) {
         let mut stages = Vec::new();
+        for statement in before_last(node) {
+            self.statement(statement, &Output::Terminal, depth);
+        }
         collect(node, Vec::new(), &mut stages, 0);
         let mut names: Vec<Option<Vec<Word>>> = Vec::new();
         for stage in &stages {
@@ -355,8 +358,29 @@ fn collect<'t>(
                 collect(pipeline, Vec::new(), stages, depth);
             }
         }
+        // What stands before the last of them was run already.
+        "list" if !redirects.is_empty() => {
+            if let Some(last) = node.named_children(&mut cursor).last() {
+                collect(last, redirects, stages, depth);
+            }
+        }
         _ => stages.push(Stage { node, redirects }),
     }
+}
+
+/// The grammar lets a redirect take the whole of `a && b > file`; it is of the last command, and
+/// what stands before that one is a statement of its own.
+fn before_last(node: Node<'_>) -> Vec<Node<'_>> {
+    let mut cursor = node.walk();
+    let body = node.named_children(&mut cursor).find(|child| !child.kind().ends_with("_redirect"));
+    let Some(list) = body.filter(|b| node.kind() == "redirected_statement" && b.kind() == "list")
+    else {
+        return Vec::new();
+    };
+    let mut cursor = list.walk();
+    let mut statements: Vec<Node<'_>> = list.named_children(&mut cursor).collect();
+    statements.pop();
+    statements
 }
 
 /// Whether a command runs what it reads from its standard input.

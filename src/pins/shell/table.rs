@@ -25,6 +25,7 @@ pub(super) const MANAGERS: &[Manager] = &[
             ("build-dep", Install),
             ("satisfy", Install),
             ("download", Install),
+            ("source", Install),
             ("upgrade", Upgrade),
             ("safe-upgrade", Upgrade),
             ("full-upgrade", Upgrade),

@@ -6,6 +6,7 @@
 
 use crate::pins::environment::{Constant, Environment, MAX_VALUE};
 use crate::pins::input::Origin;
+use crate::pins::platform;
 use crate::pins::span::{Fragment, FragmentBuilder, UNKNOWN};
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,6 +17,12 @@ const MAX_DEPTH: usize = 24;
 
 /// One word can split or multiply into no more words than this.
 const MAX_WORDS: usize = 4096;
+
+/// What stands in the place of a version that is looked up when the command runs.
+const NEWEST: &str = "latest";
+
+/// What stands in the place of a checksum that is fetched when the command runs.
+const FETCHED: &str = "fetched";
 
 /// A word.
 #[derive(Clone, Debug, Default)]
@@ -240,7 +247,11 @@ impl Expander<'_> {
             "simple_expansion" | "expansion" => self.append_variable(node, parts, depth),
             "command_substitution" => {
                 parts.substitutions.push(self.inside(node));
-                if let Some(text) = self.literal_echo(node) {
+                if platform::is_fact(self.inside(node).text()) {
+                    parts.builder.replaced(platform::FACT, self.fragment.raw_range(range));
+                } else if parts.builder.text().contains("://") && newest(self.inside(node).text()) {
+                    parts.builder.replaced(NEWEST, self.fragment.raw_range(range));
+                } else if let Some(text) = self.literal_echo(node) {
                     parts.builder.replaced(&text, self.fragment.raw_range(range));
                 } else {
                     parts.builder.unknown(self.fragment.raw_range(range));
@@ -340,6 +351,24 @@ impl Expander<'_> {
                     overridable: true,
                 });
                 parts.builder.replaced(&text, raw);
+            }
+            // However it is cut, it stays one.
+            (Some(constant), _) if constant.texts().eq([platform::FACT]) => {
+                parts.builder.replaced(platform::FACT, raw);
+            }
+            (Some(constant), operator @ ("/" | "//")) => {
+                let value = constant.values.first().map(Fragment::text).unwrap_or_default();
+                let text = self.fragment.get(self.own(node));
+                match substituted(value, operator, text) {
+                    Some(text) if !value.contains(UNKNOWN) => {
+                        parts.origin.get_or_insert_with(|| constant.origin.clone());
+                        parts.builder.replaced(&text, raw);
+                    }
+                    _ => parts.builder.unknown(raw),
+                }
+            }
+            (None, "") if variable.name.as_deref().is_some_and(platform::is_variable) => {
+                parts.builder.replaced(platform::FACT, raw);
             }
             (Some(constant), operator @ ("#" | "##" | "%" | "%%")) => {
                 let pattern: String = variable
@@ -455,6 +484,64 @@ fn trimmed<'v>(value: &'v str, operator: &str, pattern: &str) -> Option<&'v str>
         "#" => after.filter(|p| literal(p)).map(|p| skip(value.find(p), p.len())),
         _ => after.filter(|p| literal(p)).map(|p| skip(value.rfind(p), p.len())),
     }
+}
+
+/// The value of a variable that is given what a look-up says: its name tells whether that is a
+/// version.
+pub(super) fn looked_up(name: &str, value: &Word) -> Option<Fragment> {
+    let lower = name.to_ascii_lowercase();
+    let version = ["ver", "tag", "release", "latest"].iter().any(|part| lower.contains(part));
+    let sum = ["sum", "sha", "hash", "digest"].iter().any(|part| lower.contains(part));
+    let [commands] = value.substitutions.as_slice() else { return None };
+    let whole = value.text().trim_start_matches('v').chars().all(|c| c == UNKNOWN);
+    let text = match (version, sum) {
+        (true, _) => NEWEST,
+        (false, true) => FETCHED,
+        (false, false) => return None,
+    };
+    (whole && newest(commands.text())).then(|| Fragment::opaque(text, value.fragment.raw_whole()))
+}
+
+/// What a command writes from its words, where a server says a part of it: not unknown, but no
+/// checksum that anybody here wrote down.
+pub(super) fn said_by_server(words: &[Word], text: Fragment) -> Fragment {
+    let fetched = words.iter().flat_map(|word| &word.substitutions).any(|s| newest(s.text()));
+    if !fetched {
+        return text;
+    }
+    let known = text.text().replace(UNKNOWN, FETCHED);
+    Fragment::opaque(&known, text.raw_whole())
+}
+
+/// Whether commands ask a server what is newest.
+fn newest(commands: &str) -> bool {
+    let words: Vec<&str> = commands.split_whitespace().filter(|word| *word != "sudo").collect();
+    let bare = |word: &&str| word.trim_matches(['"', '\'']).to_owned();
+    let urls: Vec<String> =
+        words.iter().map(bare).filter(|word| word.contains("://") || word.contains('$')).collect();
+    let inside = |word: &String| word.contains("://") && super::fetch::is_inside(word);
+    let distant = !urls.is_empty() && !urls.iter().any(inside);
+    match words.as_slice() {
+        ["curl" | "wget", ..] => distant,
+        ["git", "ls-remote", ..] | ["npm", "view" | "show" | "info", ..] => true,
+        [first, ..] => first.contains("latest") && !first.contains(['/', '=']),
+        [] => false,
+    }
+}
+
+/// `${V/pattern/text}` and `${V//pattern/text}`, for patterns without wildcards.
+fn substituted(value: &str, operator: &str, expansion: &str) -> Option<String> {
+    let (_, rest) = expansion.strip_suffix('}')?.split_once(operator)?;
+    let (pattern, text) = rest.split_once('/').unwrap_or((rest, ""));
+    let literal = |p: &str| !p.contains(['*', '?', '[', '$', '\\', '`', '"', '\'']);
+    if pattern.is_empty() || pattern.starts_with(['#', '%']) || !literal(pattern) || !literal(text)
+    {
+        return None;
+    }
+    Some(match operator {
+        "//" => value.replace(pattern, text),
+        _ => value.replacen(pattern, text, 1),
+    })
 }
 
 /// Which backslashes mean something.
