@@ -375,8 +375,388 @@ languages() {
     one 15 "{\"artifacts\":[{\"name\":\"a\",\"type\":\"deb\",\"purl\":\"$purl\"}],\"descriptor\":{\"name\":\"syft\",\"version\":\"1\"}}" syft
 }
 
+# Build files: small ones that reach the deep parts; a folder of real ones in PINS_FILES is added, by
+# their names.
+pins() {
+    # The target, the number of the kind of file in its list (empty where it has one kind), a name.
+    seed() {
+        mkdir -p "corpus/$1"
+        { if [ -n "$2" ]; then printf "\\$(printf %03o "$2")"; fi && cat; } >"corpus/$1/$3"
+    }
+    seed pins_shell '' plain <<'END'
+#!/bin/bash
+set -e; V=1.2; P=(jq "curl=$V")
+f() { sudo apt-get install -y --no-install-recommends "$@"; }
+f "${P[@]}" a-{b,c}; for i in x y; do pip install "$i==${V:-1}" 'z>=2'; done
+curl -fsSL "https://e.org/v$V/x.tgz" -o /tmp/x && echo "abc  /tmp/x" | sha256sum -c && tar xf /tmp/x
+cat >/tmp/i.sh <<EOT
+npm i -g @a/b@^5 $(echo c)
+EOT
+bash /tmp/i.sh; env A=1 bash -c "gem install -v '~> 2' d" | xargs -n1 docker pull
+case $1 in a|b) eval "apk add e~1";; *) git clone -b main https://e.org/g.git;; esac
+echo YXB0LWdldCBpbnN0YWxsIGN1cmwK | base64 -d | sh # driftcheck:ignore pins/download reason="x"
+END
+    seed pins_dockerfile '' plain <<'END'
+# syntax=docker/dockerfile:1
+ARG B=debian:12
+FROM --platform=$P ${B%:*}:${T:-latest} AS a
+ENV V=1.2 W="x y"
+ADD --checksum=sha256:ab https://e.org/x /x
+COPY --from=a:1 --link x.sh /t/
+RUN --mount=type=bind,from=c:2 ["sh", "-c", "apk add \"d\u0065\""]
+RUN <<EOT bash && \
+  # why
+  /t/x.sh
+pip install e==$V
+EOT
+ONBUILD RUN npm ci
+SHELL ["pwsh", "-Command"]
+RUN choco install f
+HEALTHCHECK CMD curl -f x
+END
+    seed pins_makefile '' plain <<'END'
+V ?= 1.2
+L := a b
+include x.mk
+define D
+apt-get install $(1)
+endef
+t: u ; @pip install x==$(V) \
+	y
+	-$(foreach i,$(L),gem install $(i);)
+	$(call D,$@) $$HOME
+ifeq ($(V),)
+endif
+.ONESHELL:
+END
+    seed pins_powershell '' plain <<'END'
+<# x #>
+$v = "1.2"; $l = @('a', "b`n$v")
+choco install git --version=$v -y
+foreach ($p in $l) { Install-Module -Name $p -RequiredVersion "$($v)" }
+iwr https://e.org/x.ps1 -OutFile x.ps1; iex ((New-Object Net.WebClient).DownloadString('https://e.org'))
+$s = @"
+winget install $v
+"@
+if ($a) { & pip install x } else { Start-Process msiexec -ArgumentList '/i','https://e.org/a.msi' }
+END
+    seed pins_cloud_init 0 config <<'END'
+apt: {sources: {a: {source: "ppa:b/c"}}}
+packages: [curl, [jq, 1.6], {snap: [lxd, --channel=5/stable]}]
+runcmd: ["apt-get install a", [pip, install, "b>=1"]]
+write_files:
+- {path: /x.sh, encoding: b64, content: IyEvYmluL3NoCmFwdC1nZXQgaW5zdGFsbCBjdXJsCg==}
+chef: {omnibus_version: latest}
+END
+    seed pins_cloud_init 1 multipart <<'END'
+Content-Type: text/x-shellscript; charset="us-ascii"
+Content-Transfer-Encoding: base64
+
+IyEvYmluL3NoCmFwdC1nZXQgaW5zdGFsbCBjdXJsCg==
+--B
+Content-Type: text/cloud-config
+Content-Transfer-Encoding: quoted-printable
+
+packages: [a=3D1]
+--B--
+END
+    seed pins_cloud_init 2 template <<'END'
+{% set p = 'curl' %}
+{% if v1.distro == 'debian' %}
+packages: ["{{ p }}={{ ds.x | default('1') }}"]
+{% endif %}
+END
+    seed pins_github_actions '' workflow <<'END'
+on: push
+env: {A: '1'}
+jobs:
+  a:
+    strategy: {matrix: {v: [1, '2.0'], include: [{v: latest}]}}
+    runs-on: ${{ matrix.v == '1' && 'ubuntu-latest' || 'ubuntu-22.04' }}
+    container: {image: "debian:${{ matrix.v }}"}
+    steps:
+    - uses: actions/checkout@v4 # x
+    - uses: actions/setup-node@0123456789012345678901234567890123456789
+      with: {node-version: lts/*}
+    - run: |
+        pip install a==$A
+        npm i ${{ env.A }}
+      shell: bash
+  b: {uses: ./.github/workflows/x.yml}
+END
+    seed pins_ansible '' playbook <<'END'
+- hosts: all
+  vars: {p: curl, l: [a, b], v: "{{ p }}=1"}
+  tasks:
+  - ansible.builtin.apt: {name: "{{ item }}", state: latest}
+    loop: "{{ l + ['c'] }}"
+  - block:
+    - get_url: url=https://e.org/x dest=/x checksum=sha256:ab
+    - shell: |
+        pip install {{ p | default('x') }}
+      when: p is defined
+  - docker_container: {image: "d:{{ v.split('=')[1] }}"}
+  roles: [{role: a}]
+END
+    seed hcl 0 packer <<'END'
+packer { required_plugins { a = { version = ">= 1", source = "github.com/a/a" } } }
+variable "v" { default = "1.2" }
+locals { l = join(" ", [for p in ["a", "b"] : "${p}=${var.v}"]) }
+source "docker" "x" { image = "debian:${var.v}" }
+build {
+  sources = ["source.docker.x"]
+  provisioner "shell" { inline = ["apt-get install ${local.l}", <<-EOT
+    pip install %{ if true ~} c %{ endif }
+    EOT
+  ] }
+}
+END
+    seed hcl 2 legacy <<'END'
+{"variables": {"v": "1"}, "builders": [{"type": "docker", "image": "debian:{{user `v`}}"}],
+ "provisioners": [{"type": "shell", "inline": ["apt-get install \"a\u0062\""]}]}
+END
+    seed hcl 3 terraform <<'END'
+terraform { required_version = "~> 1" }
+module "m" { source = "git::https://e.org/a.git//x?ref=main" }
+data "aws_ami" "a" { most_recent = true }
+resource "aws_instance" "i" {
+  ami = data.aws_ami.a.id
+  user_data = base64encode(templatefile("x.tpl", { a = 1 }))
+  provisioner "remote-exec" { inline = ["apt-get install curl"] }
+}
+END
+    seed pins_ruby 0 recipe <<'END'
+v = node['a']['v'] || '1.2'
+%w(curl jq).each do |p|
+  package p do
+    version "#{v}-1" if p == 'jq'
+    action [:install, :upgrade]
+  end
+end
+package ['a', 'b'] => nil
+remote_file '/x' do source "https://e.org/#{v}"; checksum 'ab' end
+bash 'y' do
+  code <<~EOH
+    apt-get install #{v}
+  EOH
+end
+END
+    seed pins_ruby 1 attributes <<'END'
+default['a']['v'] = '1.2'
+default['a']['w'] = "#{node['a']['v']}-1"
+END
+    seed pins_ruby 3 berksfile <<'END'
+source 'https://supermarket.chef.io'
+cookbook 'a', '~> 1.2', git: 'https://e.org/a.git', branch: 'main'
+END
+    seed pins_ruby 5 gemfile <<'END'
+gem 'rake', '~> 13', require: false
+gem "x", git: "https://e.org/x", ref: "abc"
+END
+    seed pins_ruby 7 vagrantfile <<'END'
+Vagrant.configure("2") do |config|
+  config.vm.box = "a/b"
+  config.vm.provision "shell", inline: <<-SHELL
+    apt-get install -y curl
+  SHELL
+end
+END
+    seed pins_puppet 0 manifest <<'END'
+class a ($v = '1.2', Array $l = ['x', 'y']) {
+  package { ['curl', "jq-${v}"]: ensure => latest, provider => 'pip' }
+  $l.each |$p| { package { $p: ensure => $v ? { '1' => present, default => "${v}-1" } } }
+  exec { 'b': command => @("E"/L)
+    apt-get install ${v}
+    | E
+  }
+  if $facts['os'] =~ /x/ { include b } else { Package { ensure => '1' } }
+}
+END
+    seed pins_puppet 1 puppetfile <<'END'
+forge 'https://forgeapi.puppet.com'
+mod 'puppetlabs/stdlib', :latest
+mod 'a', :git => 'https://e.org/a', :ref => 'main'
+END
+    seed pins_salt 0 state <<'END'
+{% set v = pillar.get('v', '1.2') %}
+{%- for p in ['a', 'b'] if p != 'c' %}
+{{ p }}:
+  pkg.installed:
+    - pkgs: [curl, jq: "{{ v | replace('.', '') }}"]
+{%- endfor %}
+x: {cmd.run: [{name: "pip install {{ p ~ '==' ~ v }}"}]}
+END
+    seed pins_salt 1 map <<'END'
+x:
+  pkg.installed: [{version: {{ a.v }}}]
+END
+    seed pins_ci 0 gitlab <<'END'
+include: [{local: /ci/other.yml}, {project: a/b, ref: main, file: x.yml}]
+variables: {V: "1"}
+.x: &x {image: "debian:$V"}
+j: {extends: [.x, x], script: [!reference [.x, script], "apt-get install $V"], services: [{name: redis}]}
+k: {<<: *x, parallel: {matrix: [{A: [1, 2]}]}}
+END
+    seed pins_ci 1 circleci <<'END'
+version: 2.1
+orbs: {n: circleci/node@5}
+commands: {c: {parameters: {p: {type: string, default: x}}, steps: [{run: "pip install << parameters.p >>"}]}}
+jobs: {j: {docker: [{image: "cimg/base:stable"}], steps: [checkout, {c: {p: y}}, n/install]}}
+END
+    seed pins_ci 2 azure <<'END'
+- ${{ if eq(variables.a, 'b') }}:
+  - task: UseNode@1
+    inputs: {version: 1.x}
+- script: apt-get install $(a)
+- template: x.yml@y
+END
+    seed pins_ci 3 bitbucket <<'END'
+image: {name: debian}
+pipelines: {default: [{step: {script: ["apt-get install a", {pipe: "a/b:1"}]}}]}
+END
+    seed pins_ci 4 drone <<'END'
+steps: [{name: a, image: debian, commands: [apk add b]}]
+END
+    seed pins_ci 5 cloudbuild <<'END'
+- {name: 'gcr.io/a:${_V}', args: ['-c', 'apt-get install a'], entrypoint: bash}
+END
+    seed pins_ci 6 jenkins <<'END'
+pipeline { agent { docker { image "debian:${v}" } }
+  environment { v = '1' }
+  stages { stage('a') { steps { sh """apt-get install ${env.v}
+  curl x | sh""" ; sh(script: 'pip install a', returnStdout: true) } } } }
+END
+    seed pins_ci 7 hooks <<'END'
+- {repo: https://e.org/a, rev: main, hooks: [{id: b, additional_dependencies: ["c>=1"]}]}
+END
+    seed pins_kubernetes 0 compose <<'END'
+  a: {image: "debian:${V:-1}", command: sh -c "apk add b", build: {context: ., args: {A: 1}}, extends: {service: b}}
+  b: {image: x, env_file: .env}
+END
+    seed pins_kubernetes 1 pod <<'END'
+spec:
+  containers: [{image: debian, command: [sh, -c], args: ["apt-get install a"]}]
+---
+apiVersion: v1
+kind: ConfigMap
+data: {x.sh: "pip install b"}
+END
+    seed pins_kubernetes 3 kustomization <<'END'
+resources: [https://e.org/a?ref=main, b]
+images: [{name: a, newTag: latest}]
+helmCharts: [{name: a, repo: https://e.org}]
+END
+    seed pins_kubernetes 4 chart <<'END'
+dependencies: [{name: a, version: ~1, repository: https://e.org}]
+END
+    seed pins_kubernetes 5 values <<'END'
+a: {image: {registry: r, repository: b/c, tag: "1"}}
+END
+    seed pins_kubernetes 7 devcontainer <<'END'
+{"image": "a", "features": {"ghcr.io/a/b:1": {"version": "latest"}}, // x
+"postCreateCommand": "pip install c",}
+END
+    seed pins_manifests 0 requirements <<'END'
+a==1.2 --hash=sha256:ab ; python_version < "3"
+-r b.txt
+-e git+https://e.org/c@main#egg=c
+d[x,y]>=1,<2
+END
+    seed pins_manifests 1 pyproject <<'END'
+[project]
+dependencies = ["a>=1", "b @ https://e.org/b.whl"]
+[tool.poetry.dependencies]
+c = {version = "^1", extras = ["x"]}
+END
+    seed pins_manifests 4 package <<'END'
+"a": "^1", "b": "github:c/d#main", "@e/f": "workspace:*", "g": "npm:h@1.2.3 || 2"}, "packageManager": "pnpm@9"}
+END
+    seed pins_manifests 5 go <<'END'
+require (
+	e.org/a v1.2.3 // indirect
+	e.org/b v0.0.0-20200101000000-0123456789ab
+)
+replace e.org/a => ../a
+toolchain go1.22.1
+END
+    seed pins_manifests 6 cargo <<'END'
+a = "1.2"
+b = { git = "https://e.org/b", branch = "main" }
+END
+    seed pins_manifests 8 tools <<'END'
+nodejs 20 latest:18 # x
+python ref:main
+END
+    seed pins_manifests 10 conda <<'END'
+- a=1.2
+- "b>=1"
+- pip: [c, "d==1"]
+END
+    seed pins_locks 0 npm <<'END'
+{"lockfileVersion": 3, "packages": {"": {}, "node_modules/a": {"version": "1.2.3", "integrity": "x"}}}
+END
+    seed pins_locks 1 yarn <<'END'
+# yarn lockfile v1
+a@^1.2.0, "b@~2":
+  version "1.2.3"
+END
+    seed pins_locks 2 pnpm <<'END'
+lockfileVersion: '9.0'
+importers: {.: {dependencies: {a: {specifier: ^1.2.0, version: 1.2.3(b@2.0.0)}}}}
+END
+    seed pins_locks 4 poetry <<'END'
+[[package]]
+name = "a"
+version = "1.2"
+files = [{file = "a.whl", hash = "sha256:ab"}]
+END
+    seed pins_locks 8 gems <<'END'
+GEM
+  specs:
+    a (1.2.3-x86_64-linux)
+DEPENDENCIES
+  a (~> 1.2)!
+END
+    seed pins_locks 11 go <<'END'
+example.org/a v1.2.0 h1:ab=
+example.org/a v1.2.0/go.mod h1:cd=
+END
+    seed pins_locks 12 terraform <<'END'
+provider "registry.terraform.io/h/a" {
+  version = "1.2.0"
+  constraints = "~> 1.2"
+  hashes = ["h1:x", "zh:y"]
+}
+END
+    # Real ones: a pattern, a target, the number of the kind.
+    real() {
+        find "${PINS_FILES:-/nonexistent}" -type f -size -8k -name "$1" 2>/dev/null | sort | head -150 |
+            while read -r file; do
+                seed "$2" "$3" "real-$(sha1sum <"$file" | head -c 12)" <"$file"
+            done
+    }
+    real '*.sh' pins_shell ''
+    real 'Dockerfile*' pins_dockerfile ''
+    real 'Makefile' pins_makefile ''
+    real '*.ps1' pins_powershell ''
+    real 'user-data*' pins_cloud_init 3
+    real 'cloud-config*' pins_cloud_init 3
+    real '*.pkr.hcl' hcl 0
+    real '*.tf' hcl 3
+    real '*.rb' pins_ruby 0
+    real 'Gemfile' pins_ruby 5
+    real 'Vagrantfile' pins_ruby 7
+    real '*.pp' pins_puppet 0
+    real '*.sls' pins_salt 0
+    real '.gitlab-ci.yml' pins_ci 0
+    real 'Jenkinsfile' pins_ci 6
+    real '*compose*.yml' pins_kubernetes 0
+    real 'package.json' pins_manifests 4
+    real 'requirements*.txt' pins_manifests 0
+}
+
 if [ $# -eq 0 ]; then
-    set -- archives btrfs containers databases erofs executables ext4 fat iso9660 java languages squashfs \
+    set -- archives btrfs containers databases erofs executables ext4 fat iso9660 java languages pins squashfs \
         tars volumes xfs
 fi
 for target; do "$target"; done
