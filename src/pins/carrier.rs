@@ -2,6 +2,7 @@
 
 use super::audit::Audit;
 use super::repository::SourceFile;
+use super::span::MARK;
 
 /// A kind of file.
 pub struct Carrier {
@@ -93,6 +94,7 @@ pub fn carrier_among(
     head: &[u8],
     reads: &dyn Fn(&str) -> bool,
 ) -> Option<&'static Carrier> {
+    let head = head.strip_prefix(MARK).unwrap_or(head);
     let mut known = CARRIERS.iter().filter(|carrier| reads(carrier.name));
     known.find(|carrier| (carrier.recognises)(path, head))
 }

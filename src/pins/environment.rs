@@ -7,11 +7,13 @@
 
 use super::audit::InputId;
 use super::classify;
+use super::constants::Constants;
 use super::input::{Built, Credit, Origin};
 use super::platform;
 use super::span::{Fragment, UNKNOWN};
 use super::strength::Ecosystem;
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// More constants than this are not remembered (a hostile file could define millions).
@@ -60,11 +62,40 @@ pub enum MachineFile {
     /// Copied from the repository: its path there.
     Repository(String),
     /// Written by the build file itself (heredoc, `write_files`), with its map.
-    Text(Fragment, Arc<str>),
+    Text(Arc<Fragment>, Arc<str>),
     /// Fetched; the input that fetched it.
     Downloaded(InputId),
     /// Made by a program that verified a signature: a list of checksums to be trusted.
     Verified,
+}
+
+/// Files of one machine that are remembered: names are looked for among all of them.
+const MAX_FILES: usize = 2000;
+
+/// Files by their path in the machine.
+#[derive(Clone, Debug, Default)]
+pub struct Files(BTreeMap<String, MachineFile>);
+
+impl Files {
+    /// Puts a file in, unless there are too many already.
+    pub fn insert(&mut self, path: String, file: MachineFile) {
+        if self.0.len() < MAX_FILES || self.0.contains_key(&path) {
+            self.0.insert(path, file);
+        }
+    }
+
+    /// Takes out what a download brought.
+    pub fn forget(&mut self, download: InputId) {
+        self.0.retain(|_, file| *file != MachineFile::Downloaded(download));
+    }
+}
+
+impl Deref for Files {
+    type Target = BTreeMap<String, MachineFile>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
 }
 
 /// The state of the machine that is being built.
@@ -81,7 +112,7 @@ pub struct Machine {
     /// The package index was refreshed since the base.
     pub refreshed: bool,
     /// Files by their path in the machine, or by bare name where the directory is not known.
-    pub files: BTreeMap<String, MachineFile>,
+    pub files: Files,
     /// Inputs that installed an exact version, so that a later upgrade of everything is said to
     /// undo them.
     pub exact: Vec<InputId>,
@@ -92,7 +123,7 @@ pub struct Machine {
 /// Constants and machine.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
-    constants: BTreeMap<String, Arc<Constant>>,
+    constants: Constants,
     /// Shell functions by name: their bodies, and the file that the bodies' ranges count in.
     pub functions: BTreeMap<String, (Fragment, Arc<str>)>,
     /// The machine.
@@ -104,9 +135,9 @@ impl Environment {
     pub fn set(&mut self, name: &str, constant: Constant) {
         let length: usize = constant.values.iter().map(|value| value.text().len()).sum();
         if length <= MAX_VALUE
-            && (self.constants.len() < MAX_CONSTANTS || self.constants.contains_key(name))
+            && (self.constants.len() < MAX_CONSTANTS || self.constants.get(name).is_some())
         {
-            self.constants.insert(name.to_owned(), Arc::new(constant));
+            self.constants.insert(name, Arc::new(constant));
         } else {
             self.constants.remove(name);
         }
@@ -133,9 +164,12 @@ impl Environment {
     /// The constants that a text refers to as `${NAME}`, on another machine.
     #[must_use]
     pub fn named_in(&self, text: &str) -> Self {
-        let names = text.split("${").skip(1).filter_map(|rest| rest.split('}').next());
-        let known = names.filter_map(|name| self.constants.get_key_value(name));
-        let constants = known.map(|(name, value)| (name.clone(), Arc::clone(value))).collect();
+        let mut constants = Constants::default();
+        for name in text.split("${").skip(1).filter_map(|rest| rest.split('}').next()) {
+            if let Some(value) = self.constants.get(name) {
+                constants.insert(name, Arc::clone(value));
+            }
+        }
         Self { constants, ..Self::default() }
     }
 
@@ -148,31 +182,24 @@ impl Environment {
     /// another branch gives another value is unknown from here on, a name that only one branch
     /// knows keeps that value.
     pub fn merge_branch(&mut self, before: &Self) {
-        let mut clashing = Vec::new();
-        let mut filled = Vec::new();
-        for (name, constant) in &before.constants {
-            match self.constants.get(name) {
+        for name in self.constants.changed(&before.constants) {
+            let Some(constant) = before.constants.get(&name) else { continue };
+            match self.constants.get(&name) {
+                Some(own) if Arc::ptr_eq(own, constant) => {}
                 Some(own) if own.texts().eq(constant.texts()) || alike(own, constant) => {}
                 Some(_) if constant.is_empty() => {}
-                Some(own) if own.is_empty() => {
-                    filled.push((name.clone(), Arc::clone(constant)));
+                Some(own) if !own.is_empty() => {
+                    let (origin, file) = (own.origin.clone(), Arc::clone(&own.file));
+                    self.set(&name, Constant::unknown(origin, &file));
                 }
-                Some(own) => clashing.push((name.clone(), own.origin.clone(), own.file.clone())),
-                None => {}
+                _ => self.constants.insert(&name, Arc::clone(constant)),
             }
-        }
-        self.constants.extend(filled);
-        for (name, origin, file) in clashing {
-            self.set(&name, Constant::unknown(origin, &file));
-        }
-        for (name, constant) in &before.constants {
-            self.constants.entry(name.clone()).or_insert_with(|| Arc::clone(constant));
         }
     }
 
     /// All names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.constants.keys().map(String::as_str)
+        self.constants.iter().map(|(name, _)| name)
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Paths are relative to the root, with `/` between the names and without `.` and `..`.
 
+use super::encoding::Utf16;
 use super::span::{Fragment, LineIndex, Position};
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -74,6 +75,7 @@ pub fn extension(path: &str) -> Option<&str> {
 pub struct Repository {
     root: Option<PathBuf>,
     memory: BTreeMap<String, Arc<[u8]>>,
+    utf16: Mutex<BTreeMap<String, Arc<Utf16>>>,
     prepared: Mutex<BTreeMap<String, Arc<dyn Any + Send + Sync>>>,
 }
 
@@ -118,7 +120,26 @@ impl Repository {
         let mut bytes = Vec::new();
         let file = fs::File::open(&real).ok()?;
         file.take(MAX_FILE.saturating_add(1)).read_to_end(&mut bytes).ok()?;
-        (u64::try_from(bytes.len()).ok()? <= MAX_FILE).then(|| Arc::from(bytes))
+        let fits = u64::try_from(bytes.len()).ok()? <= MAX_FILE;
+        fits.then(|| self.readable(&path, bytes))
+    }
+
+    /// The bytes of a file as UTF-8: those of UTF-16 by its mark are turned into it, and remembered
+    /// with the way back.
+    #[must_use]
+    pub fn readable(&self, path: &str, bytes: Vec<u8>) -> Arc<[u8]> {
+        let Some(utf16) = Utf16::decode(&bytes) else { return Arc::from(bytes) };
+        let text = Arc::from(utf16.text().as_bytes());
+        if let Ok(mut known) = self.utf16.lock() {
+            known.insert(path.to_owned(), Arc::new(utf16));
+        }
+        text
+    }
+
+    /// The files that were turned into UTF-8.
+    #[must_use]
+    pub fn utf16(&self) -> BTreeMap<String, Arc<Utf16>> {
+        self.utf16.lock().map(|known| known.clone()).unwrap_or_default()
     }
 
     /// What several files of the tree need in common, made once for all of them: `key` names what

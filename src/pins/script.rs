@@ -19,7 +19,8 @@ pub const POWERSHELL: Carrier = Carrier {
     name: "powershell",
     summary: "PowerShell scripts: *.ps1, *.psm1",
     recognises: |path, _| {
-        extension(path).is_some_and(|e| ["ps1", "psm1"].contains(&e.to_ascii_lowercase().as_str()))
+        extension(untemplated(path))
+            .is_some_and(|e| ["ps1", "psm1"].contains(&e.to_ascii_lowercase().as_str()))
     },
     read: |file, audit| {
         let context = Context { dialect: Dialect::PowerShell };
@@ -29,16 +30,26 @@ pub const POWERSHELL: Carrier = Carrier {
 
 const EXTENSIONS: &[&str] = &["sh", "bash", "ksh", "zsh", "ash", "dash", "bats", "mksh"];
 
+/// Endings of templates.
+const TEMPLATES: &[&str] = &["tpl", "tftpl", "tmpl", "template", "j2", "erb", "epp", "in"];
+
 /// Interpreters of a shebang that the shell engine reads.
 const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "busybox"];
 
 fn is_shell(path: &str, head: &[u8]) -> bool {
-    if extension(path).is_some_and(|own| EXTENSIONS.contains(&own)) {
+    if extension(untemplated(path)).is_some_and(|own| EXTENSIONS.contains(&own)) {
         return true;
     }
     let named =
         [".bashrc", ".profile", ".bash_profile", ".zshrc", ".envrc", "APKBUILD", "PKGBUILD"];
     named.contains(&file_name(path)) || is_shell_script(head)
+}
+
+/// A path without the ending that says that it is filled in before it is used (`user_data.sh.tpl`).
+pub(super) fn untemplated(path: &str) -> &str {
+    let ending = extension(path).filter(|own| TEMPLATES.contains(own));
+    let bare = ending.and_then(|own| path.strip_suffix(own)).and_then(|own| own.strip_suffix('.'));
+    bare.unwrap_or(path)
 }
 
 /// Whether a text begins with a shebang whose interpreter is a shell.
@@ -73,6 +84,9 @@ mod tests {
             assert_eq!(is_shell(path, head.as_bytes()), expected, "{path} {head}");
         };
         check("a/install.sh", "", true);
+        check("a/user_data.sh.tpl", "", true);
+        check("a/setup.sh.j2", "", true);
+        check("a/setup.tpl", "", false);
         check("bin/setup", "#!/bin/bash\n", true);
         check("bin/setup", "#!/usr/bin/env -S bash -e\n", true);
         check("bin/setup", "#! /bin/sh -e\n", true);

@@ -12,6 +12,16 @@
 
 use std::ops::Range;
 
+/// The byte order mark of UTF-8.
+pub(super) const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Runs of bytes that are no UTF-8: texts in older encodings have some thousands, and each costs an
+/// entry of the map.
+pub(super) const MAX_INVALID: usize = 50_000;
+
+/// What filling in values may add to one text: a short name can stand for a long value, many times.
+pub(super) const MAX_FILLED: usize = 1024 * 1024;
+
 /// Stands, as one character of decoded text, for a value that comes from outside of what can be
 /// read (a template expression, a variable without default). It is a noncharacter of Unicode, so
 /// that no honest file contains it; a dishonest one gets `unknown`.
@@ -66,6 +76,9 @@ impl LineIndex {
         let offset = offset.min(bytes.len());
         let line = self.starts.partition_point(|start| *start <= offset).max(1);
         let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        // Nobody counts the byte order mark.
+        let mark = line == 1 && offset >= MARK.len() && bytes.starts_with(MARK);
+        let start = if mark { MARK.len() } else { start };
         let column = self.before(bytes, offset).saturating_sub(self.before(bytes, start));
         Position { line, column: column.saturating_add(1) }
     }
@@ -114,17 +127,21 @@ pub struct Fragment {
 }
 
 impl Fragment {
-    /// The fragment with a text for each [`UNKNOWN`] that one is known for, by its raw range.
+    /// The fragment with a text for each [`UNKNOWN`] that one is known for, by its raw range, as long
+    /// as all of them together stay below [`MAX_FILLED`].
     #[must_use]
     pub fn filled(&self, mut known: impl FnMut(&Range<usize>) -> Option<String>) -> Self {
         let mut builder = FragmentBuilder::default();
-        let mut done = 0_usize;
+        let (mut done, mut room) = (0_usize, MAX_FILLED);
         for (at, _) in self.text.match_indices(UNKNOWN) {
             let end = at.saturating_add(UNKNOWN.len_utf8());
             builder.append_range(self, done..at);
             let raw = self.raw_range(at..end);
-            match known(&raw) {
-                Some(value) => builder.replaced(&value, raw),
+            match known(&raw).filter(|value| value.len() <= room) {
+                Some(value) => {
+                    room = room.saturating_sub(value.len());
+                    builder.replaced(&value, raw);
+                }
                 None => builder.unknown(raw),
             }
             done = end;
@@ -133,12 +150,14 @@ impl Fragment {
         builder.finish()
     }
 
-    /// A whole file; bytes that are no UTF-8 become U+FFFD, each run mapped to itself.
+    /// A whole file without its byte order mark; bytes that are no UTF-8 become U+FFFD, each run mapped to itself. A file with
+    /// more than [`MAX_INVALID`] such runs is no text and ends there.
     #[must_use]
     pub fn of_file(bytes: &[u8]) -> Self {
         let mut builder = FragmentBuilder::default();
-        let mut offset = 0_usize;
-        for chunk in bytes.utf8_chunks() {
+        let mut offset = if bytes.starts_with(MARK) { MARK.len() } else { 0 };
+        let bytes = bytes.get(offset..).unwrap_or_default();
+        for chunk in bytes.utf8_chunks().take(MAX_INVALID) {
             builder.verbatim(chunk.valid(), offset);
             offset = offset.saturating_add(chunk.valid().len());
             if !chunk.invalid().is_empty() {

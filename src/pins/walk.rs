@@ -1,37 +1,25 @@
 //! Trees of files into one report.
 //!
-//! `.gitignore` is respected, hidden files are read (CI lives in `.github`), vendored folders are
-//! passed over unless asked for, links are not followed. Files are read in parallel and reported in
-//! the order of their paths, whatever thread was first. A file that makes a parser panic is a gap.
+//! Which files is said in [`super::tree`]. They are read in parallel and reported in the order of
+//! their paths, whatever thread was first. A file that makes a parser panic is a gap.
 
 use super::audit::{Audit, Collected};
 use super::carrier::{self, HEAD};
 use super::consistency;
+use super::encoding::{self, Utf16};
 use super::input::PinGap;
 use super::report::PinReport;
 use super::repository::{MAX_FILE, Repository, SourceFile};
 use super::requirements::Requirements;
+use super::span::MAX_INVALID;
+use super::tree::{self, MAX_ABOVE, Tree, TreeFile};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-
-/// Folders that hold other people's files or a tool's own.
-const VENDORED: &[&str] = &[
-    ".git",
-    ".hg",
-    ".svn",
-    ".terraform",
-    ".terragrunt-cache",
-    ".venv",
-    "node_modules",
-    "third_party",
-    "vendor",
-    "venv",
-];
+use std::sync::Arc;
 
 /// Syntax trees are walked recursively, to a bounded depth that wants more than a thread's usual
 /// two megabytes in a build without optimisation.
@@ -42,10 +30,14 @@ const STACK: usize = 16 * 1024 * 1024;
 pub struct AuditOptions {
     /// What policy asks for.
     pub requirements: Requirements,
-    /// Read vendored folders too.
+    /// Read vendored folders and submodules too.
     pub include_vendored: bool,
     /// Read files that `.gitignore` names too.
     pub include_ignored: bool,
+    /// Pass over files that `.gitattributes` calls generated.
+    pub exclude_generated: bool,
+    /// Follow links, wherever they lead.
+    pub follow_links: bool,
     /// Lay the `driftcheck.toml` of each root, or of the repository around it, over the
     /// requirements.
     pub discover: bool,
@@ -69,7 +61,7 @@ pub fn audit_paths(roots: &[PathBuf], options: &AuditOptions) -> PinReport {
 }
 
 fn audit_root(root: &Path, options: &AuditOptions) -> PinReport {
-    let (base, mut files, gaps) = files_below(root, options);
+    let Tree { base, mut files, gaps } = tree::below(root, options);
     let mut collected = Collected { gaps, ..Collected::default() };
     let prefix = shown_prefix(&base);
     let requirements = match policy_of(&base, &prefix, options) {
@@ -79,7 +71,7 @@ fn audit_root(root: &Path, options: &AuditOptions) -> PinReport {
             options.requirements.clone()
         }
     };
-    files.retain(|file| !requirements.excludes(&format!("{prefix}{file}")));
+    files.retain(|file| !requirements.excludes(&format!("{prefix}{}", file.shown)));
     let overlay = options.overlay.iter();
     let overlay: BTreeMap<&str, &Arc<[u8]>> = overlay
         .filter_map(|(shown, bytes)| Some((shown.strip_prefix(prefix.as_str())?, bytes)))
@@ -87,17 +79,19 @@ fn audit_root(root: &Path, options: &AuditOptions) -> PinReport {
     let own = overlay.iter().map(|(path, bytes)| (*path, *bytes));
     let repository = Repository::at(base.clone()).with_files(own);
     let work = || -> Vec<Option<Collected>> {
-        let read = |path: &String| match overlay.get(path.as_str()) {
-            Some(bytes) => audit_bytes(path, bytes, &repository, &requirements),
-            None => audit_file(&base, path, &repository, &requirements),
+        let read = |file: &TreeFile| match overlay.get(file.shown.as_str()) {
+            Some(bytes) => audit_bytes(&file.shown, bytes, &repository, &requirements),
+            None => audit_file(&base, file, &repository, &requirements),
         };
         files.par_iter().map(read).collect()
     };
     let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK).build();
     let answers = pool.map_or_else(|_| work(), |pool| pool.install(work));
+    let utf16 = repository.utf16();
     let mut read = 0_usize;
     for mut answer in answers.into_iter().flatten() {
         read = read.saturating_add(1);
+        encoding::restore(&mut answer, &utf16);
         show_below(&prefix, &mut answer);
         collected.inputs.append(&mut answer.inputs);
         collected.remarks.append(&mut answer.remarks);
@@ -147,9 +141,6 @@ pub fn find_above(root: &Path, name: &str) -> Option<PathBuf> {
 
 /// The name of a repository's policy.
 const POLICY: &str = "driftcheck.toml";
-
-/// Directories above a root in which its policy is looked for.
-const MAX_ABOVE: usize = 32;
 
 /// What is asked of a root: its own policy over the given one, the overrides over both.
 fn policy_of(base: &Path, prefix: &str, options: &AuditOptions) -> Result<Requirements, PinGap> {
@@ -228,98 +219,41 @@ fn show_below(prefix: &str, collected: &mut Collected) {
     }
 }
 
-/// The base directory of a root, and the files below it by their paths relative to the base.
-fn files_below(root: &Path, options: &AuditOptions) -> (PathBuf, Vec<String>, Vec<PinGap>) {
-    let gap = |reason: String| PinGap { file: root.display().to_string(), line: None, reason };
-    let Ok(metadata) = std::fs::metadata(root) else {
-        return (root.to_path_buf(), Vec::new(), vec![gap("no such file or directory".into())]);
-    };
-    if !metadata.is_dir() {
-        let base = root.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let name = root.file_name().map(|name| name.to_string_lossy().into_owned());
-        return (base.to_path_buf(), name.into_iter().collect(), Vec::new());
-    }
-    let found = Mutex::new((Vec::new(), Vec::new()));
-    let include_vendored = options.include_vendored;
-    let walker = ignore::WalkBuilder::new(root)
-        .hidden(false)
-        // Whoever names a root wants it read, whatever lies above it says.
-        .parents(false)
-        .ignore(!options.include_ignored)
-        .git_ignore(!options.include_ignored)
-        .git_exclude(!options.include_ignored)
-        .git_global(false)
-        .require_git(false)
-        .follow_links(false)
-        .filter_entry(move |entry| {
-            let directory = entry.file_type().is_some_and(|kind| kind.is_dir());
-            let name = entry.file_name().to_str().unwrap_or_default();
-            let skipped = name == ".git" || (!include_vendored && VENDORED.contains(&name));
-            !(directory && entry.depth() > 0 && skipped)
-        })
-        .build_parallel();
-    walker.run(|| {
-        Box::new(|entry| {
-            let Ok(mut found) = found.lock() else { return ignore::WalkState::Quit };
-            match entry {
-                Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => {
-                    if let Ok(path) = entry.path().strip_prefix(root) {
-                        found.0.push(path.to_string_lossy().replace('\\', "/"));
-                    }
-                }
-                Ok(_) => {}
-                Err(error) => found.1.push(gap(error.to_string())),
-            }
-            ignore::WalkState::Continue
-        })
-    });
-    let (mut files, gaps) = found.into_inner().unwrap_or_default();
-    files.sort();
-    (root.to_path_buf(), files, gaps)
-}
-
 /// Reads and audits one file; `None` where no carrier knows it.
 fn audit_file(
     base: &Path,
-    path: &str,
+    file: &TreeFile,
     repository: &Repository,
     requirements: &Requirements,
 ) -> Option<Collected> {
+    let path = file.shown.as_str();
     let carrier_of =
         |head: &[u8]| carrier::carrier_among(path, head, &|carrier| requirements.reads(carrier));
-    let gap = |reason: String| Collected {
-        gaps: vec![PinGap { file: path.to_owned(), line: None, reason }],
-        ..Collected::default()
+    let unread = |error| carrier_of(b"").map(|_| gap(path, format!("cannot be read: {error}")));
+    let mut source = match File::open(base.join(file.path())) {
+        Ok(source) => source,
+        Err(error) => return unread(error),
     };
-    let mut file = match File::open(base.join(path)) {
-        Ok(file) => file,
-        Err(error) => {
-            return carrier_of(b"").map(|_| gap(format!("cannot be read: {error}")));
-        }
-    };
-    let mut bytes = vec![0; HEAD];
-    let mut filled = 0_usize;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read(rest) {
-            Ok(0) => break,
-            Ok(count) => filled = filled.saturating_add(count),
-            Err(error) => {
-                return carrier_of(b"").map(|_| gap(format!("cannot be read: {error}")));
-            }
-        }
+    let mut bytes = Vec::new();
+    let head = u64::try_from(HEAD).unwrap_or(u64::MAX);
+    if let Err(error) = source.by_ref().take(head).read_to_end(&mut bytes) {
+        return unread(error);
     }
-    bytes.truncate(filled);
-    let carrier = carrier_of(&bytes)?;
-    if bytes.contains(&0) {
-        return Some(gap(format!("is binary, so that it is no {}", carrier.name)));
+    let readable = Utf16::decode(&bytes);
+    let carrier = carrier_of(readable.as_ref().map_or(&bytes, |own| own.text().as_bytes()))?;
+    if readable.is_none()
+        && let Some(reason) = binary(&bytes, carrier)
+    {
+        return Some(gap(path, reason));
     }
-    if let Err(error) = file.take(MAX_FILE.saturating_add(1)).read_to_end(&mut bytes) {
-        return Some(gap(format!("cannot be read: {error}")));
+    if let Err(error) = source.take(MAX_FILE.saturating_add(1)).read_to_end(&mut bytes) {
+        return Some(gap(path, format!("cannot be read: {error}")));
     }
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
-        return Some(gap(format!("is larger than {MAX_FILE} bytes, so that it was passed over")));
+        let reason = format!("is larger than {MAX_FILE} bytes, so that it was passed over");
+        return Some(gap(path, reason));
     }
-    Some(audit_source(&SourceFile::new(path, bytes), carrier, repository))
+    audit_read(path, bytes, carrier, repository)
 }
 
 /// Audits one file that is not read from the disk.
@@ -330,9 +264,43 @@ fn audit_bytes(
     requirements: &Requirements,
 ) -> Option<Collected> {
     let head = bytes.get(..HEAD).unwrap_or(bytes);
+    let readable = Utf16::decode(head);
     let reads = |carrier: &str| requirements.reads(carrier);
-    let carrier = carrier::carrier_among(path, head, &reads).filter(|_| !head.contains(&0))?;
-    Some(audit_source(&SourceFile::new(path, Arc::clone(bytes)), carrier, repository))
+    let own = readable.as_ref().map_or(head, |own| own.text().as_bytes());
+    let carrier = carrier::carrier_among(path, own, &reads)?;
+    if readable.is_none() && binary(head, carrier).is_some() {
+        return None;
+    }
+    audit_read(path, bytes.to_vec(), carrier, repository)
+}
+
+/// Audits the bytes of a file that were read.
+fn audit_read(
+    path: &str,
+    bytes: Vec<u8>,
+    carrier: &'static carrier::Carrier,
+    repository: &Repository,
+) -> Option<Collected> {
+    let bytes = repository.readable(path, bytes);
+    if !bytes.starts_with(GZIP) && bytes.utf8_chunks().take(MAX_INVALID).count() == MAX_INVALID {
+        return Some(gap(path, format!("is no text, so that it is no {}", carrier.name)));
+    }
+    Some(audit_source(&SourceFile::new(path, bytes), carrier, repository))
+}
+
+/// How gzip begins: cloud-init takes user-data that is compressed.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+
+/// Why the beginning of a file is none of a carrier's.
+fn binary(head: &[u8], carrier: &carrier::Carrier) -> Option<String> {
+    let compressed = carrier.name == "cloud-init" && head.starts_with(GZIP);
+    (head.contains(&0) && !compressed)
+        .then(|| format!("is binary, so that it is no {}", carrier.name))
+}
+
+fn gap(path: &str, reason: String) -> Collected {
+    let gaps = vec![PinGap { file: path.to_owned(), line: None, reason }];
+    Collected { gaps, ..Collected::default() }
 }
 
 /// Audits bytes that are already there, by the carrier that is given. A panic becomes a gap.

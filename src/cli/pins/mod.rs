@@ -49,12 +49,18 @@ pub(super) struct PinsArgs {
     /// With --against: what the base image has counts for nothing
     #[arg(long, value_name = "MANIFEST", requires = "against")]
     base: Option<String>,
-    /// Read vendored folders too
+    /// Read vendored folders and submodules too
     #[arg(long)]
     include_vendored: bool,
-    /// Read files that .gitignore names too
-    #[arg(long)]
+    /// Read files that .gitignore or .ignore name too
+    #[arg(long, visible_alias = "no-ignore")]
     include_ignored: bool,
+    /// Pass over files that .gitattributes calls linguist-generated
+    #[arg(long)]
+    exclude_generated: bool,
+    /// Follow symbolic links, wherever they lead
+    #[arg(long)]
+    follow: bool,
     /// Exit with 1 from this severity on: critical, high, medium, low, info
     #[arg(long, value_name = "SEVERITY", default_value = "low", value_parser = super::drift::severity)]
     fail_on: Severity,
@@ -77,6 +83,8 @@ pub(super) fn run(args: &PinsArgs, context: &Context) -> Result<Exit, CliError> 
         requirements,
         include_vendored: args.include_vendored,
         include_ignored: args.include_ignored,
+        exclude_generated: args.exclude_generated,
+        follow_links: args.follow,
         discover: args.policy.is_none(),
         require,
         today: today.map(|now| now.to_zoned(jiff::tz::TimeZone::UTC).date()),

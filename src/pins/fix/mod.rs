@@ -25,6 +25,7 @@ pub mod lock;
 pub mod word;
 pub mod write;
 
+use super::encoding;
 use super::input::Input;
 use super::report::{PinFinding, PinReport};
 use super::span::Position;
@@ -256,6 +257,9 @@ fn ways(
     bytes: &Arc<[u8]>,
     sources: &mut Sources<'_>,
 ) -> Result<Ways, String> {
+    if encoding::is_utf16(bytes) {
+        return Err("the file is UTF-16: pins are written into UTF-8 only".to_owned());
+    }
     if let Some(reason) = known::hopeless(input) {
         return Err(reason.to_owned());
     }

@@ -9,11 +9,13 @@ use crate::pins::environment::Environment;
 use crate::pins::hcl::syntax::{Attribute, Block, Body, Expr, Kind, Part, Step};
 use crate::pins::hcl::{Evaluator, Module, Reader, inside, json, parse};
 use crate::pins::repository::SourceFile;
+use crate::pins::script::untemplated;
 use crate::pins::span::{Fragment, FragmentBuilder};
 use std::sync::Arc;
 
 /// Whether a file is a template (`builders`, `provisioners`) or a variable file with an image.
 pub(super) fn recognises(path: &str, head: &[u8]) -> bool {
+    let path = untemplated(path);
     if !path.ends_with(".json") || path.ends_with(".tf.json") {
         return false;
     }

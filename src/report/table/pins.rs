@@ -4,6 +4,7 @@
 use super::Page;
 use crate::model::Severity;
 use crate::pins::PinFinding;
+use crate::pins::encoding::Utf16;
 use crate::pins::inventory;
 use crate::report::pins::{Pins, gap_place, headline, rules_of};
 use crate::report::{Verbosity, View, format};
@@ -17,6 +18,9 @@ use std::sync::Arc;
 
 /// Longer lines (minified files, one-line JSON) are not quoted: nobody finds a word in them.
 const LINE_LIMIT: usize = 2000;
+
+/// The byte order mark of UTF-8: nobody sees it, and it has no column.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Writes the audit.
 pub(in crate::report) fn write(
@@ -67,7 +71,34 @@ fn together(a: &PinFinding, b: &PinFinding) -> bool {
 /// Build files, each read once.
 struct Quotes<'a> {
     pins: &'a Pins<'a>,
-    files: HashMap<String, Option<Arc<[u8]>>>,
+    files: HashMap<String, Option<Source>>,
+}
+
+/// A build file as text.
+enum Source {
+    Plain(Arc<[u8]>),
+    Utf16(Utf16),
+}
+
+impl Source {
+    fn new(bytes: Arc<[u8]>) -> Self {
+        Utf16::decode(&bytes).map_or(Self::Plain(bytes), Self::Utf16)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Plain(bytes) => bytes,
+            Self::Utf16(utf16) => utf16.text().as_bytes(),
+        }
+    }
+
+    /// Where an offset of the raw file stands in the text.
+    fn offset(&self, raw: usize) -> usize {
+        match self {
+            Self::Plain(_) => raw,
+            Self::Utf16(utf16) => utf16.offset(raw),
+        }
+    }
 }
 
 impl Quotes<'_> {
@@ -89,14 +120,13 @@ impl Quotes<'_> {
             .primary_title(messages.join("\n"))
             .id(first.rule);
         let file = format::escaped(&first.file);
-        let Some(line) = self.line(first) else {
+        let Some((line, spans)) = self.line(group) else {
             let place = format!("{file}:{}:{}", first.start.line, first.start.column);
             let element = Level::NOTE.no_name().message(place);
             return renderer.render(&[title.element(element)]);
         };
-        let annotations = group
-            .iter()
-            .map(|finding| AnnotationKind::Primary.span(line.span(finding)).highlight_source(true));
+        let annotations =
+            spans.into_iter().map(|span| AnnotationKind::Primary.span(span).highlight_source(true));
         let snippet = Snippet::source(line.text.as_str())
             .line_start(first.start.line)
             .path(file)
@@ -104,15 +134,23 @@ impl Quotes<'_> {
         renderer.render(&[title.element(snippet)])
     }
 
-    /// The line in which a finding begins; `None` where its file is gone or the line too long.
-    fn line(&mut self, finding: &PinFinding) -> Option<Line> {
+    /// The line in which findings begin and where they stand in it; `None` where its file is gone or
+    /// the line too long.
+    fn line(&mut self, group: &[PinFinding]) -> Option<(Line, Vec<Range<usize>>)> {
+        let finding = group.first()?;
         let sources = self.pins.sources;
-        let bytes = self
+        let source = self
             .files
             .entry(finding.file.clone())
-            .or_insert_with(|| sources(&finding.file))
+            .or_insert_with(|| sources(&finding.file).map(Source::new))
             .as_ref()?;
-        Line::around(bytes, finding.byte_range.0)
+        let line = Line::around(source.bytes(), source.offset(finding.byte_range.0))?;
+        let spans = group.iter().map(|finding| {
+            let (from, to) = finding.byte_range;
+            line.span(source.offset(from)..source.offset(to))
+        });
+        let spans = spans.collect();
+        Some((line, spans))
     }
 }
 
@@ -129,6 +167,7 @@ impl Line {
     fn around(bytes: &[u8], at: usize) -> Option<Self> {
         let before = bytes.get(..at)?;
         let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |found| found + 1);
+        let start = if start == 0 && bytes.starts_with(MARK) { MARK.len() } else { start };
         let rest = bytes.get(start..)?;
         let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
         let raw = rest.get(..length).filter(|raw| raw.len() <= LINE_LIMIT)?;
@@ -149,16 +188,15 @@ impl Line {
         Some(Self { text, offsets, start })
     }
 
-    /// Where a finding's word stands in the text; what goes beyond the line is cut off.
-    fn span(&self, finding: &PinFinding) -> Range<usize> {
-        let (from, to) = finding.byte_range;
+    /// Where a range of the file stands in the text; what goes beyond the line is cut off.
+    fn span(&self, range: Range<usize>) -> Range<usize> {
         let end = self.text.len();
         let offset = |raw: usize| {
             let index = raw.saturating_sub(self.start);
             self.offsets.get(index).copied().unwrap_or(end)
         };
-        let start = offset(from);
-        start..offset(to).max(start)
+        let start = offset(range.start);
+        start..offset(range.end).max(start)
     }
 }
 
