@@ -68,6 +68,11 @@ impl DriftOptions {
         DriftInputs { policies, fail_on: self.fail_on, gaps: self.gaps() }
     }
 
+    /// Where the answer goes and how it is written.
+    pub(super) fn output(&self) -> &Output {
+        &self.output
+    }
+
     /// Refuses a format that drift cannot be written in, before anything is scanned.
     pub(super) fn check_format(&self) -> Result<(), CliError> {
         self.output.drift_writer().map(drop)

@@ -5,10 +5,11 @@ use super::context::Context;
 use super::drift::{self, DriftOptions};
 use super::error::CliError;
 use super::exit::Exit;
+use super::output::Output;
 use super::subject::{Loaded, Subject};
 use crate::compare;
 use crate::model::{DriftReport, Subject as Changed, TreePath};
-use crate::pins::RULES;
+use crate::pins::{RULES, RuleFamily, rules};
 use crate::report;
 use crate::store::Access;
 
@@ -19,10 +20,12 @@ use crate::store::Access;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   driftcheck explain /etc/ssh/sshd_config --in web-01
-  driftcheck explain pins/os-package")]
+  driftcheck explain pins/os-package
+  driftcheck explain --all --format markdown --output rules.md")]
 pub(super) struct ExplainArgs {
-    /// A path (`/etc/motd`), a package (`nginx`), a fact (`users/deploy`) or a rule
-    subject: String,
+    /// A path (`/etc/motd`), a package (`nginx`), a fact (`users/deploy`) or a rule; with --all: all rules
+    #[arg(required_unless_present = "all")]
+    subject: Option<String>,
     /// The manifest to look into [default: this host's newest]
     #[arg(long = "in", value_name = "MANIFEST")]
     manifest: Option<String>,
@@ -34,22 +37,34 @@ pub(super) struct ExplainArgs {
 }
 
 pub(super) fn run(args: &ExplainArgs, context: &Context) -> Result<Exit, CliError> {
-    if let Some(rule) = RULES.iter().find(|rule| rule.id == args.subject) {
-        context.write(None, |out| {
-            writeln!(out, "{}: {}\n\n{}\n", rule.id, rule.summary, rule.why)?;
-            writeln!(out, "bad:\n{}\n\ngood:\n{}\n", indent(rule.bad), indent(rule.good))?;
-            writeln!(out, "fix: {}", rule.fix)
-        })?;
-        return Ok(Exit::Clean);
+    let Some(word) = args.subject.as_deref() else {
+        return rules(&RULES.iter().collect::<Vec<_>>(), args.drift.output(), context);
+    };
+    if let Some(rule) = rules::rule(word) {
+        return rules(&[rule], args.drift.output(), context);
     }
-    let (before, after) = sides(args.manifest.as_deref(), args.against.as_deref(), context)?;
+    let meant = |error: CliError| match rules::nearest(word) {
+        Some(id) => error.hint(format!("is the rule {id} meant?")),
+        None => error,
+    };
+    if word.starts_with("pins/") {
+        let error = CliError::new(format!("there is no rule {word}"));
+        return Err(match rules::nearest(word) {
+            Some(_) => meant(error),
+            None => error.hint("`driftcheck list rules` lists them"),
+        });
+    }
+    let file = args.drift.output().file();
+    args.drift.output().rules_writer()?;
+    let both = sides(args.manifest.as_deref(), args.against.as_deref(), context);
+    let (before, after) = both.map_err(meant)?;
     let policies = args.drift.policies()?;
     let mut report = drift::judge(&before, &after, &args.drift.inputs(&policies), context)?;
-    let subject = find(&report, &args.subject).ok_or_else(|| {
-        CliError::new(format!(
-            "{} is no rule, and is the same in {} and {}",
-            args.subject, report.baseline.name, report.current.name
-        ))
+    let subject = find(&report, word).ok_or_else(|| {
+        meant(CliError::new(format!(
+            "{word} is no rule, and is the same in {} and {}",
+            report.baseline.name, report.current.name
+        )))
     })?;
     // What a package explains has its lines shown too when it is asked for by name.
     let change = report.changes.iter().find(|one| one.change.subject == subject);
@@ -57,8 +72,16 @@ pub(super) fn run(args: &ExplainArgs, context: &Context) -> Result<Exit, CliErro
         compare::text_diff(&one.change, before.source.as_ref(), after.source.as_ref())
     });
     report.diffs = diff.into_iter().collect();
-    let view = context.view(None, true);
-    context.write(None, |out| report::explain(&report, &subject, &view, out).map(drop))?;
+    let view = context.view(file, true);
+    context.write(file, |out| report::explain(&report, &subject, &view, out).map(drop))?;
+    Ok(Exit::Clean)
+}
+
+/// Writes rules: a blank line between them.
+fn rules(all: &[&RuleFamily], output: &Output, context: &Context) -> Result<Exit, CliError> {
+    let write = output.rules_writer()?;
+    let pages: Vec<String> = all.iter().map(|rule| write(rule)).collect();
+    context.write(output.file(), |out| out.write_all(pages.join("\n").as_bytes()))?;
     Ok(Exit::Clean)
 }
 
@@ -95,8 +118,4 @@ fn find(report: &DriftReport, word: &str) -> Option<Changed> {
         Changed::Fact { scope, key } => format!("{scope}/{key}") == word,
     };
     report.changes.iter().map(|judged| &judged.change.subject).find(fits).cloned()
-}
-
-fn indent(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }

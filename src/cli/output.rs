@@ -1,6 +1,7 @@
 //! `--format` and `--output`, for every command that reports.
 
 use super::error::CliError;
+use crate::pins::{RuleFamily, rules};
 use crate::report::{DriftFn, PinsFn, REPORTERS, Reporter, ShowFn, find};
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,16 @@ impl Output {
     /// For `show` and `scan`.
     pub(super) fn show_writer(&self) -> Result<ShowFn, CliError> {
         self.writer(|reporter| reporter.show)
+    }
+
+    /// For `explain`.
+    pub(super) fn rules_writer(&self) -> Result<fn(&RuleFamily) -> String, CliError> {
+        match self.format.as_str() {
+            "table" => Ok(rules::text),
+            "markdown" => Ok(rules::page),
+            other => Err(CliError::new(format!("this command has no format {other}"))
+                .hint("it has table, markdown (of rules)")),
+        }
     }
 
     /// For `pins`.

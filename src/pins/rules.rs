@@ -227,6 +227,71 @@ pub fn rule(id: &str) -> Option<&'static RuleFamily> {
     RULES.iter().find(|rule| rule.id == id)
 }
 
+/// The rule that a person may have meant: the id of the fewest typing errors, `pins/` left out or not;
+/// `None` where nothing is near.
+#[must_use]
+pub fn nearest(word: &str) -> Option<&'static str> {
+    let bare = |id: &'static str| id.strip_prefix("pins/").unwrap_or(id);
+    let own = word.strip_prefix("pins/").unwrap_or(word);
+    let own: String = own.chars().take(40).collect::<String>().to_ascii_lowercase();
+    let distances = RULES.iter().map(|rule| (distance(&own, bare(rule.id)), rule.id));
+    let (errors, id) = distances.min()?;
+    let allowed = bare(id).len().min(own.len()) / 3;
+    let part = own.len() > 3 && bare(id).contains(&own);
+    (errors <= allowed || part).then_some(id)
+}
+
+/// Characters to put in, take out or change, or neighbours to swap, to make one word of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.iter().enumerate() {
+        let mut next = vec![i.saturating_add(1)];
+        for (j, b) in other.iter().enumerate() {
+            let at = |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX);
+            let changed = at(&row, j).saturating_add(usize::from(a != b));
+            let put = at(&next, j).saturating_add(1);
+            let taken = at(&row, j.saturating_add(1)).saturating_add(1);
+            let mut best = changed.min(put).min(taken);
+            let swapped =
+                i > 0 && j > 0 && one.get(i - 1) == Some(b) && other.get(j - 1) == Some(a);
+            if swapped {
+                best = best.min(at(&before, j.saturating_sub(1)).saturating_add(1));
+            }
+            next.push(best);
+        }
+        before = std::mem::replace(&mut row, next);
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+/// A rule for a person at a terminal.
+#[must_use]
+pub fn text(rule: &RuleFamily) -> String {
+    let indented = |text: &str| -> String {
+        text.lines().map(|line| format!("    {line}\n")).collect::<Vec<_>>().concat()
+    };
+    format!(
+        "{}: {}\n\n{}\n\nbad:\n{}\ngood:\n{}\nfix: {}\n",
+        rule.id,
+        rule.summary,
+        rule.why,
+        indented(rule.bad),
+        indented(rule.good),
+        rule.fix
+    )
+}
+
+/// The page of a rule, as Markdown.
+#[must_use]
+pub fn page(rule: &RuleFamily) -> String {
+    format!(
+        "## {}\n\nFound: {}.\n\n{}\n\nBad:\n\n```\n{}\n```\n\nGood:\n\n```\n{}\n```\n\n{}\n",
+        rule.id, rule.summary, rule.why, rule.bad, rule.good, rule.fix
+    )
+}
+
 /// The rule pages of the docs, as Markdown.
 #[must_use]
 pub fn pages() -> String {
@@ -235,11 +300,7 @@ pub fn pages() -> String {
          explain RULE` shows, too.\n",
     );
     for rule in RULES {
-        let _ = write!(
-            text,
-            "\n## {}\n\nFound: {}.\n\n{}\n\nBad:\n\n```\n{}\n```\n\nGood:\n\n```\n{}\n```\n\n{}\n",
-            rule.id, rule.summary, rule.why, rule.bad, rule.good, rule.fix
-        );
+        let _ = write!(text, "\n{}", page(rule));
     }
     text
 }
@@ -257,6 +318,21 @@ mod tests {
             std::fs::write(&path, pages()).unwrap();
         }
         assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), pages());
+    }
+
+    #[test]
+    fn what_was_meant() {
+        let check =
+            |word: &str, expected: Option<&str>| assert_eq!(nearest(word), expected, "{word}");
+        check("pins/os-packge", Some("pins/os-package"));
+        check("os-packages", Some("pins/os-package"));
+        check("pins/OS-Package", Some("pins/os-package"));
+        check("iamge-ref", Some("pins/image-ref"));
+        check("upgrade", Some("pins/upgrade-all"));
+        check("lokc", Some("pins/lock"));
+        check("nginx", None);
+        check("pins/", None);
+        check("", None);
     }
 
     #[test]

@@ -187,17 +187,25 @@ fn relative_uri(path: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::json::schema;
     use crate::report::testing::{self, golden, render, render_pins};
+
+    /// The schema of the standard (errata 01), as OASIS publishes it.
+    const OASIS: &str = "sarif-2.1.0.json";
 
     #[test]
     fn pins_as_sarif() {
-        golden("pins.sarif", &render_pins(pins, false, View::PLAIN));
+        let text = render_pins(pins, false, View::PLAIN);
+        golden("pins.sarif", &text);
+        schema::check(OASIS, &text);
     }
 
     #[test]
     fn drift_as_sarif() {
         let text = render(drift, &testing::drift());
         golden("drift.sarif", &text);
+        schema::check(OASIS, &text);
+        schema::check(OASIS, &render(drift, &testing::clean()));
         let value: Value = serde_json::from_str(&text).unwrap();
         let run = &value["runs"][0];
         let rules = run["tool"]["driver"]["rules"].as_array().unwrap();

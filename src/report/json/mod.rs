@@ -1,13 +1,13 @@
 //! The JSON formats, one module for each schema and version, and the parts that they share.
 //!
-//! `snapshots/schema/` has a JSON Schema for each; a test holds every document against it. A
+//! `snapshots/schema/` has a JSON Schema for each (and OASIS's of SARIF); a test holds every document against it. A
 //! change that removes or renames a key is a new version in a new module; adding keys is not.
 
 pub(crate) mod drift_v1;
 mod parts;
 pub(crate) mod pins_v1;
 #[cfg(test)]
-mod schema;
+pub(super) mod schema;
 pub(crate) mod show_v1;
 mod verify_v1;
 
