@@ -17,6 +17,11 @@ const MAX_FOLLOW_DEPTH: usize = 8;
 /// Files followed from one file, all together.
 const MAX_FOLLOWED: usize = 200;
 
+/// Work that one file may cause, in bytes that are parsed or unpacked and what else costs as much:
+/// scripts within scripts and functions that call functions can repeat a short text for ever. Honest
+/// files need a few times their size.
+const MAX_WORK: usize = 24 * 1024 * 1024;
+
 /// Names an input of the audit, so that a later command can change its verdict (a checksum that
 /// is verified after the download).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +39,7 @@ pub struct Audit<'a> {
     chain: Vec<String>,
     followed: usize,
     full: bool,
+    work: usize,
     suppressions: Vec<Suppression>,
 }
 
@@ -66,6 +72,7 @@ impl<'a> Audit<'a> {
             chain,
             followed: 0,
             full: false,
+            work: MAX_WORK,
             suppressions,
         }
     }
@@ -153,6 +160,19 @@ impl<'a> Audit<'a> {
         }
     }
 
+    /// Takes `amount` of the work that the file may cause; false, and a gap, where none is left.
+    pub fn spend(&mut self, amount: usize) -> bool {
+        match self.work.checked_sub(amount) {
+            Some(rest) if rest > 0 => self.work = rest,
+            _ if self.work > 0 => {
+                self.work = 0;
+                self.gap("judging it takes too much work: the rest was not judged", None);
+            }
+            _ => {}
+        }
+        self.work > 0
+    }
+
     /// Reads another file of the repository within this audit (a script that is copied and run, a
     /// variable file). `path` is relative to the root ([`super::repository::resolve`]). Returns
     /// `None` where it is not there, is on the chain already or the bounds are reached.
@@ -162,6 +182,9 @@ impl<'a> Audit<'a> {
             return None;
         }
         let bytes = self.repository.read(path)?;
+        if !self.spend(bytes.len()) {
+            return None;
+        }
         self.followed = self.followed.saturating_add(1);
         self.chain.push(path.to_owned());
         let inner = SourceFile::new(path, bytes);

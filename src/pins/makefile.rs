@@ -130,8 +130,10 @@ fn assignment(
     let start = range.start.saturating_add(equals).saturating_add(1).saturating_add(lead);
     let end = start.saturating_add(content.trim().len());
     let mut builder = FragmentBuilder::default();
+    // A list that grows line by line is copied with each: a long one is not known any more.
     if operator == "+"
         && let Some(old) = environment.get(name)
+        && old.texts().map(str::len).sum::<usize>() <= MAX_SPLICED
     {
         for value in &old.values {
             builder.append(value);

@@ -32,7 +32,10 @@ const WORD: &str = "driftcheck:ignore";
 const RULE: &str = "pins/suppression";
 
 /// More of them in one file were not written by people.
-const MAX_PER_FILE: usize = 10_000;
+const MAX_PER_FILE: usize = 2_000;
+
+/// A longer block is excepted as far as this many lines.
+const MAX_BLOCK: usize = 10_000;
 
 /// Marks that begin a comment in the formats that are read.
 const MARKS: &[&str] = &["<#", "#", "//", "/*", "<!--", "::", ";", "{#", "--"];
@@ -78,6 +81,7 @@ pub fn scan(file: &SourceFile) -> Vec<Suppression> {
         return Vec::new();
     }
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let next = next_code(&lines);
     let mut found = Vec::new();
     let mut start = 0_usize;
     for (index, line) in lines.iter().enumerate() {
@@ -99,9 +103,11 @@ pub fn scan(file: &SourceFile) -> Vec<Suppression> {
             };
             let alone = code.trim().is_empty();
             let number = index.saturating_add(1);
-            let first = if alone { next_code(&lines, number) } else { number };
+            let behind = next.get(number).copied().unwrap_or(lines.len());
+            let first = if alone { behind.saturating_add(1) } else { number };
             // Within a command that goes on it is about the next line of it.
-            let within = lines.iter().take(index).next_back().is_some_and(|line| goes_on(line));
+            let within = index.checked_sub(1).and_then(|before| lines.get(before));
+            let within = within.is_some_and(|line| goes_on(line));
             let last = if alone && !within { last_of(&lines, first) } else { first };
             found.push(Suppression {
                 place,
@@ -130,17 +136,25 @@ fn before_mark(line: &str) -> Option<&str> {
     })
 }
 
-/// The number of the next line that is neither blank nor a comment, behind line `number`.
-fn next_code(lines: &[&str], number: usize) -> usize {
+/// For each line the index of the first one from it on that is neither blank nor a comment.
+fn next_code(lines: &[&str]) -> Vec<usize> {
     let comment = |line: &str| {
         let line = line.trim();
         line.is_empty()
             || MARKS.iter().any(|mark| line.starts_with(mark))
             || line.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("rem "))
     };
-    let behind = lines.iter().skip(number);
-    let skipped = behind.take_while(|line| comment(line)).count();
-    number.saturating_add(skipped).saturating_add(1)
+    let mut next = vec![lines.len(); lines.len()];
+    let mut last = lines.len();
+    for (index, line) in lines.iter().enumerate().rev() {
+        if !comment(line) {
+            last = index;
+        }
+        if let Some(own) = next.get_mut(index) {
+            *own = last;
+        }
+    }
+    next
 }
 
 fn goes_on(line: &str) -> bool {
@@ -153,7 +167,7 @@ fn last_of(lines: &[&str], first: usize) -> usize {
     let Some(start) = first.checked_sub(1).and_then(|at| lines.get(at)) else { return first };
     let indent = |line: &str| line.len().saturating_sub(line.trim_start().len());
     let own = indent(start);
-    let behind = lines.iter().skip(first);
+    let behind = lines.iter().skip(first).take(MAX_BLOCK);
     if goes_on(start) {
         let comment = |line: &str| MARKS.iter().any(|mark| line.trim_start().starts_with(mark));
         let inner = behind.take_while(|line| goes_on(line) || comment(line)).count();

@@ -41,6 +41,8 @@ mod pins_hcl;
 mod pins_hostile;
 mod pins_matrix;
 mod pins_mutation;
+mod pins_outputs;
+mod pins_tree;
 mod rpm_histories;
 mod rpmdb;
 mod same_tree;

@@ -18,6 +18,12 @@ use std::sync::Arc;
 /// Names looked up for one value: variables in variables in lists must not explode.
 const MAX_LOOKUPS: usize = 2000;
 
+/// The same for all values of one file.
+const MAX_ALL_LOOKUPS: usize = 200_000;
+
+/// Names that are being looked up at once, one for the value of the other.
+const MAX_OPEN: usize = 64;
+
 /// Definitions of one name that are looked at.
 const MAX_DEFINITIONS: usize = 8;
 
@@ -255,6 +261,7 @@ pub(super) struct Scope {
     play: Vec<Arc<Layer>>,
     loops: Vec<(String, Value)>,
     budget: Cell<usize>,
+    spent: Cell<usize>,
     open: RefCell<Vec<String>>,
 }
 
@@ -269,8 +276,8 @@ impl Scope {
         layers.retain(|layer| !layer.is_empty());
         let own = layers.len();
         let play = play.to_vec();
-        let (budget, open) = (Cell::default(), RefCell::default());
-        Self { layers, own, play, loops: Vec::new(), budget, open }
+        let (budget, spent, open) = (Cell::default(), Cell::default(), RefCell::default());
+        Self { layers, own, play, loops: Vec::new(), budget, spent, open }
     }
 
     /// Whether it knows more than a file by itself.
@@ -308,6 +315,7 @@ impl Scope {
         let mut scope = Self::of(repository, layout, &self.play);
         scope.layers.extend(self.layers.get(self.own..).unwrap_or_default().iter().cloned());
         scope.loops.clone_from(&self.loops);
+        scope.spent.set(self.spent.get());
         scope
     }
 
@@ -444,9 +452,13 @@ impl Names for Scope {
             return Some(Found { value: Value::Unknown(None), element: false });
         };
         self.budget.set(left);
-        if self.open.borrow().iter().any(|open| open == name) {
+        self.spent.set(self.spent.get().saturating_add(1));
+        let open = self.open.borrow();
+        let bounded = open.len() >= MAX_OPEN || self.spent.get() > MAX_ALL_LOOKUPS;
+        if bounded || open.iter().any(|open| open == name) {
             return Some(Found { value: Value::Unknown(None), element: false });
         }
+        drop(open);
         self.open.borrow_mut().push(name.to_owned());
         let value = self.defined(name);
         self.open.borrow_mut().pop();

@@ -131,7 +131,7 @@ fn calls(
 ) {
     let fragment = file.fragment();
     let Some(tree) = ruby::parse(fragment.text()) else {
-        audit.gap("takes too long to parse", None);
+        audit.gap("is too long or takes too long to parse", None);
         return;
     };
     let source = Source::new(fragment, &file.path, &tree);

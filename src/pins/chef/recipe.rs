@@ -27,7 +27,7 @@ const MAX_RESOURCES: usize = 20_000;
 pub(super) fn read(file: &SourceFile, audit: &mut Audit<'_>) {
     let fragment = file.fragment();
     let Some(tree) = ruby::parse(fragment.text()) else {
-        audit.gap("takes too long to parse", None);
+        audit.gap("is too long or takes too long to parse", None);
         return;
     };
     let source = Source::new(fragment, &file.path, &tree);

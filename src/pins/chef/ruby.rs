@@ -29,8 +29,15 @@ thread_local! {
         RefCell::new(syntax::parser(&tree_sitter_ruby::LANGUAGE.into()));
 }
 
-/// The tree of a text; `None` where it took too long.
+/// Longer texts are no recipes that a person wrote: their trees take hundreds of bytes for each byte
+/// of text at the worst.
+const MAX_SOURCE: usize = 384 * 1024;
+
+/// The tree of a text; `None` where it is too long or took too long.
 pub(super) fn parse(text: &str) -> Option<Tree> {
+    if text.len() > MAX_SOURCE {
+        return None;
+    }
     // Every byte that is not ASCII becomes a letter: offsets stay.
     let masked: Vec<u8> = text.bytes().map(|b| if b.is_ascii() { b } else { b'x' }).collect();
     PARSER.with_borrow_mut(|parser| syntax::parse(parser.as_mut()?, &masked))

@@ -10,6 +10,7 @@ use super::{Placeholder, each_mapping, interpolate, word_range};
 use crate::pins::audit::Audit;
 use crate::pins::carrier::Carrier;
 use crate::pins::classify;
+use crate::pins::environment::MAX_VALUE;
 use crate::pins::repository::{self, SourceFile};
 use crate::pins::shell::{self, Dialect, Expanded};
 use crate::pins::span::{Fragment, UNKNOWN};
@@ -189,7 +190,7 @@ impl<'p, 's, 'a> Pipeline<'p, 's, 'a> {
             .collect();
         for (name, value) in found {
             let value = self.filled(&value);
-            if !value.text().contains(UNKNOWN) {
+            if !value.text().contains(UNKNOWN) && value.text().len() <= MAX_VALUE {
                 self.variables.insert(name.clone(), value.text().to_owned());
             }
             self.stage.constant("variable", &name.to_ascii_uppercase().replace('.', "_"), &value);

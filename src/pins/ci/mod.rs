@@ -21,12 +21,15 @@ pub use jenkins::CARRIER as JENKINS;
 pub use plain::{CLOUD_BUILD, DRONE};
 
 use super::classify;
-use super::span::{Fragment, FragmentBuilder};
+use super::span::{Fragment, FragmentBuilder, MAX_FILLED};
 use super::strength::{Ecosystem, Strength};
 use super::yaml::{Kind, Node};
 
 /// Nodes within nodes: deeper ones are no pipeline.
 const MAX_DEPTH: usize = 32;
+
+/// A longer expression is no placeholder: its end belongs to something else.
+const MAX_PLACEHOLDER: usize = 1000;
 
 /// Fills in placeholders (`<< name >>`, `$[[ name ]]`): what `value` knows is put there, what it
 /// takes for a placeholder and does not know is unknown, what is none at all stays.
@@ -40,21 +43,27 @@ fn interpolate(
         return fragment.clone();
     }
     let mut builder = FragmentBuilder::default();
-    let (mut done, mut at) = (0_usize, 0_usize);
+    let (mut done, mut at, mut room) = (0_usize, 0_usize, MAX_FILLED);
     while let Some(found) = text.get(at..).and_then(|rest| rest.find(open)) {
         let start = at.saturating_add(found);
         let body = start.saturating_add(open.len());
-        let Some(length) = text.get(body..).and_then(|rest| rest.find(close)) else { break };
+        let near = text.get(body..).unwrap_or_default();
+        let near = near.get(..near.floor_char_boundary(MAX_PLACEHOLDER)).unwrap_or_default();
+        let Some(length) = near.find(close) else {
+            at = body;
+            continue;
+        };
         let end = body.saturating_add(length).saturating_add(close.len());
         let name = text.get(body..body.saturating_add(length)).unwrap_or_default().trim();
         let raw = fragment.raw_range(start..end);
         match value(name) {
-            Placeholder::Value(text) => {
+            Placeholder::Value(text) if text.len() <= room => {
+                room = room.saturating_sub(text.len());
                 builder.append_range(fragment, done..start);
                 builder.replaced(&text, raw);
                 done = end;
             }
-            Placeholder::Unknown => {
+            Placeholder::Value(_) | Placeholder::Unknown => {
                 builder.append_range(fragment, done..start);
                 builder.unknown(raw);
                 done = end;

@@ -43,7 +43,7 @@ impl Seed<'_, '_> {
         shell::file_written(&path, &text, self.environment, self.audit);
         if !path.is_empty() {
             let own = Arc::clone(&self.audit.file().path);
-            let entry = MachineFile::Text(text.clone(), own);
+            let entry = MachineFile::Text(Arc::new(text.clone()), own);
             self.environment.machine.files.insert(path.clone(), entry);
         }
         self.written_script(&path, &text);
@@ -63,6 +63,9 @@ impl Seed<'_, '_> {
         }
         let bytes = if coded { transport::base64(text) } else { Some(text.as_bytes().to_vec()) };
         let unpacked = bytes.and_then(|bytes| transport::unpacked(&bytes));
+        if !self.audit.spend(unpacked.as_ref().map_or(0, String::len)) {
+            return None;
+        }
         if unpacked.is_none() && !zipped {
             // Keys and archives are written in base64 too: only what says that it is text is missed.
             return None;

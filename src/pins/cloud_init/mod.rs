@@ -62,6 +62,7 @@ const ENDINGS: &[&str] =
 
 fn recognises(path: &str, head: &[u8]) -> bool {
     let name = repository::file_name(path).to_ascii_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
     if name.ends_with(".md") || name.ends_with(".rst") {
         return false;
     }
@@ -160,6 +161,9 @@ impl Seed<'_, '_> {
     fn dispatch(&mut self, data: &Fragment, kind: Option<&str>) -> bool {
         if self.depth >= MAX_DEPTH {
             self.audit.gap("user-data nests too deep: not read", Some(data.raw_whole().start));
+            return true;
+        }
+        if !self.audit.spend(data.text().len()) {
             return true;
         }
         self.depth = self.depth.saturating_add(1);

@@ -90,6 +90,9 @@ fn directive(line: &str) -> Option<(String, Range<usize>)> {
     Some((name.to_ascii_lowercase(), start..end))
 }
 
+/// Heredocs of one instruction.
+const MAX_HEREDOCS: usize = 64;
+
 /// Reads the instruction that starts at a line; returns the line behind it.
 fn instruction(
     fragment: &Fragment,
@@ -134,7 +137,7 @@ fn instruction(
     };
     let mut heredocs = Vec::new();
     if ["RUN", "COPY", "ADD"].contains(&inner.as_str()) {
-        for (word, tabs) in heredoc_words(body.text()) {
+        for (word, tabs) in heredoc_words(body.text()).into_iter().take(MAX_HEREDOCS) {
             let numbers = terminators.get(word.as_str()).map(Vec::as_slice).unwrap_or_default();
             let next = numbers.partition_point(|number| *number < index);
             let mut candidates = numbers.iter().skip(next).copied();

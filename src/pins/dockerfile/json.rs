@@ -2,6 +2,9 @@
 
 use crate::pins::span::{Fragment, FragmentBuilder};
 
+/// Words of a command: it is judged by its first ones.
+const MAX_WORDS: usize = 20_000;
+
 /// The strings of `["a", "b"]`; `None` where the text is anything else, so that it is a shell's.
 pub(super) fn strings(body: &Fragment) -> Option<Vec<Fragment>> {
     let text = body.text();
@@ -25,6 +28,9 @@ pub(super) fn strings(body: &Fragment) -> Option<Vec<Fragment>> {
                 let (string, end) = string(body, at.saturating_add(1))?;
                 found.push(string);
                 at = end;
+                if found.len() >= MAX_WORDS {
+                    return Some(found);
+                }
             }
             _ => return None,
         }

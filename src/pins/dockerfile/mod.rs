@@ -83,6 +83,9 @@ fn recognises(path: &str, _head: &[u8]) -> bool {
     })
 }
 
+/// Stages whose state is kept for those that begin with them: people write a few dozen.
+const MAX_STAGES: usize = 300;
+
 /// The state of the walk over the instructions.
 struct Walk<'w, 'a> {
     audit: &'w mut Audit<'a>,
@@ -91,7 +94,7 @@ struct Walk<'w, 'a> {
     /// The stage that is being built.
     stage: Environment,
     /// Finished and running stages by name (lower case) and by number.
-    stages: BTreeMap<String, Environment>,
+    stages: BTreeMap<String, Arc<Environment>>,
     /// How many FROMs there were.
     count: usize,
     name: Option<String>,
@@ -174,7 +177,7 @@ impl Walk<'_, '_> {
         self.dialect = Dialect::Posix;
         let text = image.text().to_owned();
         if let Some(parent) = self.stages.get(&text.to_ascii_lowercase()) {
-            self.stage = parent.clone();
+            self.stage = Environment::clone(parent);
         } else {
             self.stage = Environment::default();
             if text != "scratch" && !text.is_empty() {
@@ -190,20 +193,27 @@ impl Walk<'_, '_> {
             }
         }
         self.stage.machine.directory = Some("/".to_owned());
-        self.stages.insert(self.count.to_string(), Environment::default());
-        if let Some(name) = &name {
-            self.stages.insert(name.clone(), Environment::default());
+        if self.count == MAX_STAGES {
+            let reason = format!("more than {MAX_STAGES} stages: what they share was not judged");
+            self.audit.gap(reason, Some(body.raw_whole().start));
         }
+        self.remember(&name, &Arc::default(), self.count);
         self.count = self.count.saturating_add(1);
         self.name = name;
     }
 
     fn remember_stage(&mut self) {
-        if let Some(number) = self.count.checked_sub(1) {
-            self.stages.insert(number.to_string(), self.stage.clone());
-            if let Some(name) = &self.name {
-                self.stages.insert(name.clone(), self.stage.clone());
-            }
+        if let Some(number) = self.count.checked_sub(1).filter(|number| *number < MAX_STAGES) {
+            let (name, stage) = (self.name.take(), Arc::new(std::mem::take(&mut self.stage)));
+            self.remember(&name, &stage, number);
+        }
+    }
+
+    /// Gives the number and the name of a stage its state.
+    fn remember(&mut self, name: &Option<String>, stage: &Arc<Environment>, number: usize) {
+        if number < MAX_STAGES {
+            let names = std::iter::once(number.to_string()).chain(name.clone());
+            self.stages.extend(names.map(|name| (name, Arc::clone(stage))));
         }
     }
 
@@ -365,8 +375,10 @@ impl Walk<'_, '_> {
         let Some((target, sources)) = words.split_last() else { return };
         let target = target.text().to_owned();
         if let [heredoc] = instruction.heredocs.as_slice() {
-            let entry =
-                MachineFile::Text(heredoc.body.clone(), Arc::clone(&self.audit.file().path));
+            let entry = MachineFile::Text(
+                Arc::new(heredoc.body.clone()),
+                Arc::clone(&self.audit.file().path),
+            );
             self.stage.machine.files.insert(self.absolute(&target), entry);
             return;
         }

@@ -17,6 +17,9 @@ use std::ops::Range;
 /// A larger item is not parsed: the parser's tree takes some hundred bytes for each of its.
 const MAX_ITEM: usize = 1024 * 1024;
 
+/// What is parsed of one file all together, for the same reason.
+const MAX_BODY: usize = 2 * 1024 * 1024;
+
 /// An item with more `=` and `:` is not parsed: the parser compares each key of an object with
 /// all before it.
 const MAX_KEYS: usize = 20_000;
@@ -58,6 +61,7 @@ pub(in crate::pins) fn text_of(bytes: &[u8]) -> Cow<'_, str> {
 pub(in crate::pins) fn body(text: &str, wanted: impl Fn(&str) -> bool) -> (Body, Vec<Fault>) {
     let mut reader = Reader { text, faults: Vec::new() };
     let mut body = Body::default();
+    let mut room = MAX_BODY;
     for item in split::items(text, 0..text.len()) {
         let first = text.get(item.range.clone()).unwrap_or_default();
         let word = first
@@ -65,6 +69,12 @@ pub(in crate::pins) fn body(text: &str, wanted: impl Fn(&str) -> bool) -> (Body,
             .next()
             .unwrap_or_default();
         if wanted(word) {
+            let Some(left) = room.checked_sub(first.len()) else {
+                let reason = format!("holds more than {MAX_BODY} bytes: the rest was not read");
+                reader.fault(item.range.start, reason);
+                break;
+            };
+            room = left;
             reader.item(&item, &mut body, 0);
         }
     }

@@ -165,10 +165,12 @@ fn heredoc_end(bytes: &[u8], at: usize) -> Option<usize> {
     let length =
         rest.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_' || **b == b'-').count();
     let name = rest.get(..length).filter(|name| !name.is_empty())?;
-    let mut line = line_end(bytes, word);
-    if !bytes.get(word.saturating_add(length)..line)?.trim_ascii().is_empty() {
+    let behind = rest.get(length..)?;
+    let blank = behind.iter().take_while(|b| b" \t\r".contains(b)).count();
+    if behind.get(blank).is_some_and(|byte| *byte != b'\n') {
         return None;
     }
+    let mut line = word.saturating_add(length).saturating_add(blank);
     while line < bytes.len() {
         let start = line.saturating_add(1);
         line = line_end(bytes, start);

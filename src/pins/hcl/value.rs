@@ -85,6 +85,19 @@ impl Value {
         Self::Text(Text::new(fragment, file))
     }
 
+    /// How many values it consists of, counted as far as `limit`.
+    pub fn weight(&self, limit: usize) -> usize {
+        let add = |count: usize, inner: &Self| {
+            let left = limit.saturating_sub(count);
+            if left == 0 { count } else { count.saturating_add(inner.weight(left)) }
+        };
+        match self {
+            Self::List(values) | Self::Either(values) => values.iter().fold(1, add),
+            Self::Object(entries) => entries.iter().map(|(_, value)| value).fold(1, add),
+            Self::Text(_) | Self::Null | Self::Unknown(_) => 1,
+        }
+    }
+
     /// All texts in it, of lists and alternatives too, unknown ones not.
     pub fn texts(&self) -> Vec<&Text> {
         let mut found = Vec::new();

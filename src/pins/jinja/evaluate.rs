@@ -3,6 +3,7 @@
 use super::lexer::tokens;
 use super::parser::{Expr, Parser};
 use super::{Found, Names, filters};
+use crate::pins::environment::MAX_VALUE;
 use crate::pins::hcl::value::{Text, Value};
 use crate::pins::input::Origin;
 use crate::pins::resource::either;
@@ -16,6 +17,25 @@ pub(super) struct Evaluator<'e> {
     pub fragment: &'e Fragment,
     pub file: &'e Arc<str>,
     pub names: &'e dyn Names,
+}
+
+/// Values that a list or a mapping may consist of: what holds names twice would double for ever.
+const MAX_WEIGHT: usize = 20_000;
+
+/// Values as long as all together do not weigh too much.
+fn bounded(values: impl IntoIterator<Item = Value>) -> Vec<Value> {
+    let mut left = MAX_WEIGHT;
+    let mut found = Vec::new();
+    for value in values {
+        let weight = value.weight(left);
+        if weight >= left {
+            found.push(Value::Unknown(None));
+            break;
+        }
+        left = left.saturating_sub(weight);
+        found.push(value);
+    }
+    found
 }
 
 /// A value of the expression itself, which is reported where it stands.
@@ -46,7 +66,8 @@ impl Evaluator<'_> {
             Expr::Number(range) => own(Value::text(self.fragment.slice(range.clone()), self.file)),
             Expr::Name(name) => self.name(name),
             Expr::List(items) => {
-                own(Value::List(items.iter().map(|item| self.evaluate(item).value).collect()))
+                let values = items.iter().map(|item| self.evaluate(item).value);
+                own(Value::List(bounded(values)))
             }
             Expr::Dict(entries) => {
                 let entries = entries.iter().map(|(key, value)| {
@@ -57,7 +78,8 @@ impl Evaluator<'_> {
                     };
                     (key, self.evaluate(value).value)
                 });
-                own(Value::Object(entries.collect()))
+                let (keys, values): (Vec<String>, Vec<Value>) = entries.unzip();
+                own(Value::Object(keys.into_iter().zip(bounded(values)).collect()))
             }
             Expr::Attribute(base, name) => {
                 let base = self.evaluate(base);
@@ -187,14 +209,18 @@ impl Evaluator<'_> {
         let (one, other) = (self.evaluate(one), self.evaluate(other));
         let element = one.element && other.element;
         let value = match (one.value, other.value) {
-            (Value::List(mut values), Value::List(more)) => {
-                values.extend(more);
-                Value::List(values)
+            (Value::List(values), Value::List(more)) => {
+                Value::List(bounded(values.into_iter().chain(more)))
             }
             (Value::List(mut values), unknown @ Value::Unknown(_))
             | (unknown @ Value::Unknown(_), Value::List(mut values)) => {
                 values.push(unknown);
                 Value::List(values)
+            }
+            (Value::Text(one), Value::Text(other))
+                if one.text().len().saturating_add(other.text().len()) > MAX_VALUE =>
+            {
+                Value::Unknown(None)
             }
             (Value::Text(one), Value::Text(other)) => {
                 let text = format!("{}{}", one.text(), other.text());

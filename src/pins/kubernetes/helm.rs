@@ -15,6 +15,7 @@ use crate::pins::span::{Fragment, UNKNOWN};
 use crate::pins::steps::Stage;
 use crate::pins::strength::{Ecosystem, Strength};
 use crate::pins::yaml::{self, Kind, Node};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Charts.
@@ -86,10 +87,18 @@ fn read_chart(file: &SourceFile, audit: &mut Audit<'_>) {
         .find_map(|path| {
             Some((repository::file_name(&path).to_owned(), audit.repository().read(&path)?))
         });
-    let locked: Vec<Node> = lock
+    let documents = lock
         .as_ref()
         .map(|(_, bytes)| yaml::parse(&Fragment::of_file(bytes)).documents)
         .unwrap_or_default();
+    let mut locked: HashMap<&str, Vec<&Node>> = HashMap::new();
+    for entry in documents.iter().filter_map(|document| document.get("dependencies")) {
+        for entry in entry.items() {
+            if let Some(name) = entry.get("name").and_then(Node::text) {
+                locked.entry(name).or_default().push(entry);
+            }
+        }
+    }
     for document in yaml::parse(&file.fragment()).report(audit) {
         for dependency in document.get("dependencies").map(Node::items).unwrap_or_default() {
             let address = dependency.get("repository").and_then(Node::text).unwrap_or_default();
@@ -105,7 +114,8 @@ fn read_chart(file: &SourceFile, audit: &mut Audit<'_>) {
             let place = audit.place(at.range());
             let mut input = Input::new(Ecosystem::Helm, name, strength, place).requesting(word);
             if let Some((lock_name, _)) = &lock {
-                hold(&mut input, lock_name, &locked, name, address);
+                let entries = locked.get(name).map(Vec::as_slice).unwrap_or_default();
+                hold(&mut input, lock_name, entries, address);
             }
             audit.push(input);
         }
@@ -113,12 +123,8 @@ fn read_chart(file: &SourceFile, audit: &mut Audit<'_>) {
 }
 
 /// What the lock says of a dependency: it is held by it, or the lock is stale.
-fn hold(input: &mut Input, lock: &str, locked: &[Node], name: &str, address: &str) {
-    let entries = locked
-        .iter()
-        .flat_map(|document| document.get("dependencies").map(Node::items).unwrap_or_default());
-    let mut own = entries.filter(|entry| entry.get("name").and_then(Node::text) == Some(name));
-    let entry = own.find(|entry| {
+fn hold(input: &mut Input, lock: &str, entries: &[&Node], address: &str) {
+    let entry = entries.iter().find(|entry| {
         entry.get("repository").and_then(Node::text).is_none_or(|other| other == address)
     });
     match entry.and_then(|entry| entry.get("version")).and_then(Node::text) {

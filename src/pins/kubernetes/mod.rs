@@ -64,7 +64,7 @@ fn read(file: &SourceFile, audit: &mut Audit<'_>) {
     let fragment = file.fragment();
     let json = repository::extension(&file.path) == Some("json");
     let mut stream = if json { yaml::json(&fragment) } else { yaml::parse(&fragment) };
-    if json && stream.documents.is_empty() {
+    if json && stream.documents.is_empty() && fragment.text().len() <= yaml::MAX_NOTATION {
         // Several objects one after the other, as kubectl takes them.
         let objects = objects(fragment.text());
         let parts = objects.into_iter().map(|range| yaml::parse(&fragment.slice(range)));

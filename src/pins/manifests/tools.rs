@@ -111,11 +111,18 @@ fn read_tools(file: &SourceFile, audit: &mut Audit<'_>) {
     }
 }
 
+/// Words of one file: more inputs than a file may have.
+const MAX_WORDS: usize = 120_000;
+
 /// The words of each line, comments left out.
 fn words(fragment: &Fragment) -> Vec<Vec<Fragment>> {
     let mut at = 0_usize;
     let mut found = Vec::new();
+    let mut count = 0_usize;
     for line in fragment.text().split_inclusive('\n') {
+        if count > MAX_WORDS {
+            break;
+        }
         let start = at;
         at = at.saturating_add(line.len());
         let code = line.split('#').next().unwrap_or_default();
@@ -124,6 +131,7 @@ fn words(fragment: &Fragment) -> Vec<Vec<Fragment>> {
         for word in code.split([' ', '\t', '\r', '\n']) {
             if !word.is_empty() {
                 let begin = start.saturating_add(from);
+                count = count.saturating_add(1);
                 own.push(fragment.slice(begin..begin.saturating_add(word.len())));
             }
             from = from.saturating_add(word.len()).saturating_add(1);

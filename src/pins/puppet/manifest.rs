@@ -10,6 +10,7 @@ use crate::pins::repository::{Repository, SourceFile};
 use crate::pins::resource::{Host, Manager, either, single_quoted, sited};
 use crate::pins::span::{Fragment, FragmentBuilder, UNKNOWN};
 use crate::pins::yaml::{self, Kind as YamlKind, Node};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,6 +26,12 @@ const MAX_TEXT: usize = 64 * 1024;
 
 /// Elements of a loop.
 const MAX_ITEMS: usize = 300;
+
+/// Values that all references of one file bring along: lists of lists that double would never end.
+const MAX_COPIED: usize = 300_000;
+
+/// A longer expression in a string is none.
+const MAX_REFERENCE: usize = 1000;
 
 /// A resource as it is declared.
 pub(super) struct Resource {
@@ -59,6 +66,7 @@ pub(super) fn read(file: &SourceFile, audit: &mut Audit<'_>) {
         environment: &mut environment,
         audit,
         variables: BTreeMap::new(),
+        copied: Cell::new(0),
         elements: Vec::new(),
         hiera: variables,
         class: String::new(),
@@ -127,6 +135,7 @@ pub(super) struct Manifest<'m, 'a> {
     pub environment: &'m mut Environment,
     pub audit: &'m mut Audit<'a>,
     variables: BTreeMap<String, Value>,
+    copied: Cell<usize>,
     elements: Vec<(String, Value)>,
     hiera: Arc<BTreeMap<String, Value>>,
     class: String,
@@ -761,7 +770,15 @@ impl<'a> Manifest<'_, 'a> {
         let local = name.strip_prefix(&format!("{}::", self.class)).unwrap_or(name);
         let known = self.variables.get(local).or_else(|| self.hiera.get(name));
         match known {
-            Some(value) => sited(value.clone(), site),
+            Some(value) => {
+                let weight = value.weight(MAX_COPIED);
+                let copied = self.copied.get().saturating_add(weight);
+                if copied > MAX_COPIED {
+                    return Value::Unknown(None);
+                }
+                self.copied.set(copied);
+                sited(value.clone(), site)
+            }
             None => {
                 let name = format!("${name}");
                 Value::Unknown(Some(Origin { name, place: None, overridable: true }))
@@ -842,7 +859,8 @@ impl<'a> Manifest<'_, 'a> {
 /// `${name}`, `$name`, and how long it is; an expression has no name but its length.
 fn reference(text: &str) -> (String, usize) {
     if let Some(rest) = text.strip_prefix("${") {
-        let Some(end) = rest.find('}') else { return (String::new(), 0) };
+        let near = rest.get(..rest.floor_char_boundary(MAX_REFERENCE)).unwrap_or_default();
+        let Some(end) = near.find('}') else { return (String::new(), 0) };
         let inner = rest.get(..end).unwrap_or_default().trim().trim_start_matches('$');
         let plain = inner.chars().all(|c| c.is_alphanumeric() || c == '_' || c == ':');
         let name = if plain { inner.to_owned() } else { UNKNOWN.to_string() };

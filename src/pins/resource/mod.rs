@@ -433,7 +433,7 @@ impl Host<'_, '_> {
             shell::file_written(path, &text.fragment, environment, audit);
         });
         if !path.is_empty() {
-            let entry = MachineFile::Text(text.fragment.clone(), Arc::clone(&text.file));
+            let entry = MachineFile::Text(Arc::new(text.fragment.clone()), Arc::clone(&text.file));
             self.environment.machine.files.insert(path.to_owned(), entry);
         }
     }

@@ -21,6 +21,9 @@ const MAX_ITEMS: usize = 200;
 /// What loops may expand to.
 const MAX_OUTPUT: usize = 2 * 1024 * 1024;
 
+/// Files that one file imports, those that they import included.
+const MAX_IMPORTS: usize = 100;
+
 /// Names of one file.
 const MAX_NAMES: usize = 2000;
 
@@ -36,6 +39,7 @@ pub(super) fn render(source: &Fragment, file: &SourceFile, repository: &Reposito
         names: Locals::default(),
         out: FragmentBuilder::default(),
         depth: 0,
+        imports: MAX_IMPORTS,
     };
     let pieces = jinja::pieces(source.text());
     renderer.run(&pieces);
@@ -98,6 +102,8 @@ struct Renderer<'r> {
     names: Locals,
     out: FragmentBuilder,
     depth: usize,
+    /// How many files may still be imported.
+    imports: usize,
 }
 
 impl Renderer<'_> {
@@ -190,6 +196,8 @@ impl Renderer<'_> {
             .filter(|word| !word.is_empty())
             .collect();
         let Some(found) = self.locate(path) else { return };
+        let Some(left) = self.imports.checked_sub(1) else { return };
+        self.imports = left;
         let Some(bytes) = self.repository.read(&found) else { return };
         let source = SourceFile::new(&found, bytes);
         let fragment = source.fragment();
@@ -209,8 +217,10 @@ impl Renderer<'_> {
             names: Locals::default(),
             out: FragmentBuilder::default(),
             depth: self.depth.saturating_add(1),
+            imports: self.imports,
         };
         inner.run(&jinja::pieces(fragment.text()));
+        self.imports = inner.imports;
         let mut names = words.iter().skip_while(|word| **word != "import").skip(1).peekable();
         while let Some(name) = names.next() {
             if *name == "with" {

@@ -60,9 +60,22 @@ pub(super) fn command_name(words: &[Word]) -> String {
     name
 }
 
+/// Commands within commands (`sudo`, `docker run`, `sh -c`): each has a copy of the words.
+const MAX_CALLS: usize = 24;
+
 impl Interpreter<'_, '_> {
     /// Runs one command and says what it writes to its standard output.
-    pub(super) fn call(&mut self, mut words: Vec<Word>, feed: Feed, output: &Output) -> Feed {
+    pub(super) fn call(&mut self, words: Vec<Word>, feed: Feed, output: &Output) -> Feed {
+        if self.state.calls >= MAX_CALLS || !self.audit.spend(words.len()) {
+            return Feed::Unknown;
+        }
+        self.state.calls = self.state.calls.saturating_add(1);
+        let answer = self.call_unwrapped(words, feed, output);
+        self.state.calls = self.state.calls.saturating_sub(1);
+        answer
+    }
+
+    fn call_unwrapped(&mut self, mut words: Vec<Word>, feed: Feed, output: &Output) -> Feed {
         wrappers::strip(&mut words);
         let mut name = command_name(&words);
         let runs_words = matches!(
@@ -271,7 +284,7 @@ impl Interpreter<'_, '_> {
         if let Feed::Text(text) = feed {
             for file in words.iter().skip(1).filter(|word| !word.text().starts_with('-')) {
                 self.file_written(file.text(), text);
-                let entry = MachineFile::Text(text.clone(), Arc::clone(&self.file));
+                let entry = MachineFile::Text(Arc::new(text.clone()), Arc::clone(&self.file));
                 self.environment.machine.files.insert(file.text().to_owned(), entry);
             }
         }

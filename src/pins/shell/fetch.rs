@@ -361,8 +361,7 @@ impl Interpreter<'_, '_> {
             input.strength = Strength::None;
             input.note.get_or_insert_with(|| how.to_owned());
             // A check that comes later comes too late.
-            let files = &mut self.environment.machine.files;
-            files.retain(|_, file| *file != MachineFile::Downloaded(id));
+            self.environment.machine.files.forget(id);
         }
     }
 

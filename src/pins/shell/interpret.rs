@@ -21,9 +21,12 @@ const MAX_STEPS: usize = 60_000;
 /// Scripts in scripts, functions in functions.
 const MAX_NESTING: usize = 12;
 
-/// Bytes parsed in one audit, the scripts within scripts counted again: honest files need little
-/// more than their own size.
-const MAX_PARSED: usize = 8 * 1024 * 1024;
+/// What running a text costs besides its length, and what a statement does: for [`Audit::spend`].
+const RUN_COST: usize = 500;
+const STATEMENT_COST: usize = 100;
+
+/// The same for a value of an assignment.
+const VALUE_COST: usize = 20;
 
 /// Commands with more words than this are cut off.
 pub(super) const MAX_COMMAND: usize = 20_000;
@@ -38,10 +41,11 @@ const MAX_LOOP: usize = 512;
 #[derive(Debug)]
 pub(super) struct State {
     steps: usize,
-    unparsed: usize,
     pub(super) nesting: usize,
     /// Statements within statements, over all nested texts: the walk is recursive.
     depth: usize,
+    /// Commands that run commands (`sudo`, `docker run`), one within the other.
+    pub(super) calls: usize,
     calling: Vec<String>,
     called: BTreeSet<String>,
     complained: bool,
@@ -54,9 +58,9 @@ impl State {
         let (calling, called) = (Vec::new(), BTreeSet::new());
         Self {
             steps: MAX_STEPS,
-            unparsed: MAX_PARSED,
             nesting: 0,
             depth: 0,
+            calls: 0,
             calling,
             called,
             complained: false,
@@ -87,11 +91,9 @@ pub(super) fn run(
     }
     let masked = parse::readable(fragment);
     let fragment = masked.as_ref().unwrap_or(fragment);
-    let Some(left) = state.unparsed.checked_sub(fragment.text().len()) else {
-        audit.gap("a script holds too much of other scripts: the rest was not judged", None);
+    if !audit.spend(fragment.text().len().saturating_add(RUN_COST)) {
         return;
-    };
-    state.unparsed = left;
+    }
     let Some(tree) = parse::parse(fragment.text()) else {
         let at = fragment.raw_whole().start;
         audit.gap("a script nests too deep or takes too long to parse", Some(at));
@@ -137,6 +139,9 @@ impl Interpreter<'_, '_> {
             return;
         };
         self.state.steps = left;
+        if !self.audit.spend(STATEMENT_COST) {
+            return;
+        }
         self.state.depth = self.state.depth.saturating_add(1);
         self.one_statement(node, output, depth.saturating_add(1));
         self.state.depth = self.state.depth.saturating_sub(1);
@@ -237,6 +242,13 @@ impl Interpreter<'_, '_> {
         for word in &words {
             self.substitutions(word, &Output::Captured);
             self.remember_sum(&name, word);
+        }
+        // A value that grows line by line is copied with each.
+        let old = self.environment.get(&name).filter(|_| append).map_or(0, |old| old.values.len());
+        let length: usize = words.iter().map(|word| word.text().len()).sum();
+        let values = words.len().saturating_add(old).saturating_mul(VALUE_COST);
+        if !self.audit.spend(values.saturating_add(length / 16)) {
+            return;
         }
         let overridable = words.iter().filter_map(|w| w.origin.as_ref()).any(|o| o.overridable);
         if name.contains('[') {

@@ -166,8 +166,8 @@ pub fn expand(fragment: &Fragment, environment: &Environment, file: &Arc<str>) -
     let fragment = masked.as_ref().unwrap_or(fragment);
     let plain = !fragment.text().contains(['$', '"', '\'', '\\', '`']);
     if plain {
-        let ranges = words::fields(fragment.text());
-        return ranges.into_iter().map(|range| Expanded::plain(fragment.slice(range))).collect();
+        let ranges = words::fields(fragment.text()).into_iter().take(interpret::MAX_COMMAND);
+        return ranges.map(|range| Expanded::plain(fragment.slice(range))).collect();
     }
     let Some(tree) = parse::parse(fragment.text()) else { return Vec::new() };
     let expander = Expander { fragment, environment, file };
@@ -218,7 +218,7 @@ fn leaves(node: Node<'_>, expander: &Expander<'_>, found: &mut Vec<Expanded>, de
         _ if depth < 20 => {
             let mut cursor = node.walk();
             let children: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
-            for child in children {
+            for child in children.into_iter().take(interpret::MAX_COMMAND) {
                 leaves(child, expander, found, depth.saturating_add(1));
             }
         }

@@ -89,6 +89,9 @@ fn with_braces(fragment: &Fragment) -> Option<Fragment> {
     Some(builder.finish())
 }
 
+/// A longer expression is none: its end belongs to something else.
+const MAX_TEMPLATE: usize = 2000;
+
 /// The same fragment with template expressions taken out: `{{ … }}` and `${{ … }}` become
 /// unknown, `{% … %}` and `%{ … }` become a blank, so that what stands around them is read as the
 /// command that it will be.
@@ -112,6 +115,7 @@ fn without_templates(fragment: &Fragment) -> Option<Fragment> {
         };
         let body = start.saturating_add(open.len());
         let line = text.get(body..).unwrap_or_default();
+        let line = line.get(..line.floor_char_boundary(MAX_TEMPLATE)).unwrap_or_default();
         let line = line.split('\n').next().unwrap_or_default();
         let Some(length) = line.find(close) else {
             at = body;

@@ -10,6 +10,9 @@ use crate::pins::span::{Fragment, FragmentBuilder};
 use std::sync::Arc;
 use tree_sitter::Node;
 
+/// Commands of one pipeline: each is asked what all behind it do.
+const MAX_STAGES: usize = 200;
+
 /// One command of a pipeline with its redirects.
 struct Stage<'t> {
     node: Node<'t>,
@@ -36,6 +39,12 @@ impl Interpreter<'_, '_> {
             self.statement(statement, &Output::Terminal, depth);
         }
         collect(node, Vec::new(), &mut stages, 0);
+        if stages.len() > MAX_STAGES {
+            let at = self.fragment.raw_range(node.byte_range()).start;
+            let reason = format!("a pipeline of more than {MAX_STAGES} commands was not judged");
+            self.audit.gap(reason, Some(at));
+            return;
+        }
         let mut names: Vec<Option<Vec<Word>>> = Vec::new();
         for stage in &stages {
             if stage.node.named_child_count() > MAX_COMMAND {
@@ -247,7 +256,9 @@ impl Interpreter<'_, '_> {
     /// A file of the machine as a command's input.
     pub(super) fn read_machine(&self, name: &str) -> Feed {
         match self.machine_file(name) {
-            Some(MachineFile::Text(text, file)) if file == self.file => Feed::Text(text),
+            Some(MachineFile::Text(text, file)) if file == self.file => {
+                Feed::Text(Fragment::clone(&text))
+            }
             Some(MachineFile::Downloaded(id)) => Feed::Download(id),
             Some(MachineFile::Repository(path)) => Feed::File(path),
             Some(MachineFile::Verified) => Feed::Verified,
@@ -310,7 +321,7 @@ impl Interpreter<'_, '_> {
             builder.append(text);
             let whole = builder.finish();
             self.file_written(name, text);
-            let entry = MachineFile::Text(whole, Arc::clone(&self.file));
+            let entry = MachineFile::Text(Arc::new(whole), Arc::clone(&self.file));
             self.environment.machine.files.insert(name.to_owned(), entry);
         }
     }

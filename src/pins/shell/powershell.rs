@@ -61,6 +61,9 @@ impl Interpreter<'_, '_> {
 
     /// A PowerShell text.
     pub(super) fn powershell_script(&mut self, script: &Fragment) {
+        if !self.audit.spend(script.text().len()) {
+            return;
+        }
         statements(script, &mut |statement| {
             let executed = statement.iter().any(|words| {
                 words.first().is_some_and(|w| {
@@ -162,6 +165,9 @@ impl Interpreter<'_, '_> {
 /// Words of one pipeline; nobody writes longer ones, and each needs much more memory than its text.
 const MAX_WORDS: usize = 20_000;
 
+/// A longer name of a variable is none.
+const MAX_NAME: usize = 256;
+
 /// Hands out the pipelines, one by one: commands of words.
 fn statements(script: &Fragment, visit: &mut dyn FnMut(Vec<Vec<Word>>)) {
     let text = script.text();
@@ -217,7 +223,10 @@ fn statements(script: &Fragment, visit: &mut dyn FnMut(Vec<Vec<Word>>)) {
             (None, c) if round == 0 && (c.is_whitespace() || ";|{}&".contains(c)) => {
                 flush(&mut builder, &mut command, &mut quoted);
                 match c {
-                    '|' => pipeline.push(std::mem::take(&mut command)),
+                    '|' => {
+                        pipeline.push(std::mem::take(&mut command));
+                        count = count.saturating_add(1);
+                    }
                     ';' | '\n' | '{' | '}' | '&' => {
                         pipeline.push(std::mem::take(&mut command));
                         visit(std::mem::take(&mut pipeline));
@@ -227,6 +236,7 @@ fn statements(script: &Fragment, visit: &mut dyn FnMut(Vec<Vec<Word>>)) {
                 }
                 if count > MAX_WORDS {
                     command.clear();
+                    pipeline.clear();
                 }
             }
             (None, _) => builder.append_range(script, at..end),
@@ -244,7 +254,8 @@ fn environment_variable(text: &str, at: usize) -> usize {
         rest.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     };
     if starts("${env:") {
-        return rest.find('}').map_or(0, |close| close.saturating_add(1));
+        let near = rest.bytes().take(MAX_NAME).position(|byte| byte == b'}');
+        return near.map_or(0, |close| close.saturating_add(1));
     }
     if !starts("$env:") {
         return 0;

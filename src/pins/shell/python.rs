@@ -263,6 +263,9 @@ pub(super) fn repository_path(shell: &Interpreter<'_, '_>, name: &str) -> Option
     candidates.into_iter().flatten().find(|path| repository.exists(path))
 }
 
+/// What a line of requirements costs: for [`crate::pins::Audit::spend`].
+const LINE_COST: usize = 60;
+
 /// Reads the requirements file that the audit is at.
 pub(super) fn read_requirements(
     audit: &mut crate::pins::Audit<'_>,
@@ -285,6 +288,9 @@ pub(super) fn read_requirements(
         {
             at = at.saturating_add(next.len());
             last = next;
+        }
+        if !audit.spend(LINE_COST) {
+            return;
         }
         let logical = whole.get(start..at).unwrap_or_default();
         let text = logical.split(" #").next().unwrap_or_default();

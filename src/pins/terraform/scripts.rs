@@ -11,6 +11,7 @@ use crate::pins::hcl::value::{Text, Value};
 use crate::pins::hcl::{self, follow_script, json, locate};
 use crate::pins::shell::{self, Dialect};
 use crate::pins::span::{Fragment, UNKNOWN};
+use std::sync::Arc;
 
 /// Attributes that hold first-start data.
 const USER_DATA: &[&str] = &[
@@ -233,7 +234,9 @@ impl Configuration<'_, '_> {
         } else {
             let value = body.get("content").map(|content| self.evaluator.value(content));
             match value {
-                Some(Value::Text(text)) => Some(MachineFile::Text(text.fragment, text.file)),
+                Some(Value::Text(text)) => {
+                    Some(MachineFile::Text(Arc::new(text.fragment), text.file))
+                }
                 _ => None,
             }
         };

@@ -8,14 +8,20 @@ use crate::pins::hcl::syntax::{Block, Body, Expr, Kind};
 use crate::pins::hcl::value::Word;
 use crate::pins::input::Credit;
 use crate::pins::strength::{Ecosystem, Strength};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A provider in the lock file.
+#[derive(Clone)]
 struct Locked {
     version: String,
     hashed: bool,
 }
+
+/// A lock file: its providers by their address, or the end of it.
+#[derive(Default)]
+struct Locks(HashMap<String, Locked>);
 
 impl Configuration<'_, '_> {
     pub(super) fn terraform(&mut self, block: &Block) {
@@ -95,7 +101,7 @@ impl Configuration<'_, '_> {
     /// Providers that resources need and no file of the unit requires: each is said once, at its
     /// first use.
     pub(super) fn implied_providers(&mut self, body: &Body) {
-        let module = std::sync::Arc::clone(&self.evaluator.module);
+        let module = Arc::clone(&self.evaluator.module);
         let mut known: BTreeSet<String> = BTreeSet::from(["terraform".to_owned()]);
         known.extend(module.blocks("provider").map(|(_, block)| block.label(0).to_owned()));
         for (_, terraform) in module.blocks("terraform") {
@@ -145,12 +151,12 @@ impl Configuration<'_, '_> {
             Some(word) => self.push(Ecosystem::TerraformProvider, subject, held, word),
             None => self.push_bare(Ecosystem::TerraformProvider, subject, range),
         };
-        let locks = self.lock_file();
+        let locks = self.locks();
         let place = self.audit.place(version.map_or_else(|| range.clone(), |word| word.range));
         let missing = match locks {
             None if self.is_root() => "there is no .terraform.lock.hcl".to_owned(),
             None => return,
-            Some(text) => match locked(&text, &address) {
+            Some(locks) => match locks.of(&address) {
                 Some(Locked { version, hashed: true }) => {
                     let why = format!("{version} with its hashes in .terraform.lock.hcl");
                     if let Some(input) = self.audit.input_mut(id) {
@@ -170,11 +176,17 @@ impl Configuration<'_, '_> {
         }
     }
 
-    fn lock_file(&self) -> Option<String> {
+    /// The lock file beside the file, read once for all its providers.
+    fn locks(&self) -> Option<Arc<Locks>> {
         let own = &self.evaluator.file;
         let directory = own.rsplit_once('/').map_or(String::new(), |(d, _)| format!("{d}/"));
-        let bytes = self.evaluator.repository.read(&format!("{directory}.terraform.lock.hcl"))?;
-        Some(parse::text_of(&bytes).into_owned())
+        let path = format!("{directory}.terraform.lock.hcl");
+        let repository = self.evaluator.repository;
+        let made = repository.prepared(&format!("terraform lock {path}"), || {
+            let bytes = repository.read(&path)?;
+            Some(Arc::new(Locks::parse(&parse::text_of(&bytes))))
+        });
+        Option::clone(&made)
     }
 
     /// Whether the folder is applied by itself: only such folders have a lock file.
@@ -196,17 +208,33 @@ fn root_name(expr: &Expr) -> Option<String> {
     }
 }
 
-/// What the lock file says about a provider.
-fn locked(text: &str, address: &str) -> Option<Locked> {
-    let (body, _) = parse::body(text, |word| word == "provider");
-    let block = body.blocks("provider").find(|block| {
-        let label = block.label(0).to_lowercase();
-        label == address || label.ends_with(&format!("/{address}"))
-    })?;
-    let version = block.body.get("version").and_then(Expr::literal).unwrap_or_default().to_owned();
-    let hashes = block.body.get("hashes").map(|hashes| &hashes.kind);
-    let hashed = matches!(hashes, Some(Kind::List(values)) if !values.is_empty());
-    Some(Locked { version, hashed })
+impl Locks {
+    fn parse(text: &str) -> Self {
+        let (body, _) = parse::body(text, |word| word == "provider");
+        let mut found = Self::default();
+        for block in body.blocks("provider") {
+            let label = block.label(0).to_lowercase();
+            let version = block.body.get("version").and_then(Expr::literal).unwrap_or_default();
+            let hashes = block.body.get("hashes").map(|hashes| &hashes.kind);
+            let hashed = matches!(hashes, Some(Kind::List(values)) if !values.is_empty());
+            let locked = Locked { version: version.to_owned(), hashed };
+            // Also without the registry's host, and by the type alone.
+            let mut name = label.as_str();
+            loop {
+                found.0.entry(name.to_owned()).or_insert_with(|| locked.clone());
+                match name.split_once('/') {
+                    Some((_, rest)) => name = rest,
+                    None => break,
+                }
+            }
+        }
+        found
+    }
+
+    /// What it says about a provider.
+    fn of(&self, address: &str) -> Option<&Locked> {
+        self.0.get(address)
+    }
 }
 
 #[cfg(test)]

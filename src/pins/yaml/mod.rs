@@ -14,7 +14,7 @@ mod notations;
 mod scalar;
 mod template;
 
-pub use notations::{json, toml};
+pub use notations::{MAX_NOTATION, json, toml};
 
 use super::audit::Audit;
 use super::span::{Fragment, FragmentBuilder};
@@ -22,7 +22,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Collections within collections, aliases included: no person nests deeper, and the walks over
 /// the tree recurse.
@@ -38,6 +38,10 @@ const MAX_EXPANSION: usize = 1024 * 1024;
 /// What a node counts for besides its text.
 const NODE_WEIGHT: usize = 16;
 
+/// From this size on a mapping has an index of its keys: a pipeline of thousands of jobs asks for each
+/// of them by name.
+const LARGE_MAPPING: usize = 32;
+
 /// Broken documents after which the rest of a file is given up.
 const MAX_FAULTS: usize = 50;
 
@@ -52,6 +56,8 @@ struct Inner {
     tag: Option<String>,
     weight: usize,
     height: usize,
+    /// The last pair of each key, made for large mappings when they are asked for one.
+    index: OnceLock<Box<HashMap<String, usize>>>,
 }
 
 /// What a node is.
@@ -79,7 +85,8 @@ impl Node {
             Kind::Mapping(pairs) => sum(pairs.iter().flat_map(|(key, value)| [key, value])),
         };
         let weight = weight.saturating_add(NODE_WEIGHT);
-        Self(Arc::new(Inner { kind, range, tag, weight, height }))
+        let index = OnceLock::new();
+        Self(Arc::new(Inner { kind, range, tag, weight, height, index }))
     }
 
     /// A value that another notation holds (`name=value` in a text), as if it stood here.
@@ -149,7 +156,17 @@ impl Node {
     /// A key and its value.
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<(&Self, &Self)> {
-        let found = self.pairs().iter().rev().find(|(own, _)| own.text() == Some(key));
+        let pairs = self.pairs();
+        let found = if pairs.len() < LARGE_MAPPING {
+            pairs.iter().rev().find(|(own, _)| own.text() == Some(key))
+        } else {
+            let index = self.0.index.get_or_init(|| {
+                let names = pairs.iter().enumerate();
+                let named = names.filter_map(|(at, (own, _))| Some((own.text()?.to_owned(), at)));
+                Box::new(named.collect())
+            });
+            index.get(key).and_then(|at| pairs.get(*at))
+        };
         found.map(|(key, value)| (key, value))
     }
 

@@ -13,14 +13,14 @@ use std::ops::Range;
 use toml_edit::{Document, Item, Key, TableLike, Value as Toml};
 
 /// Larger files are machine-written: locks are read by readers of their own.
-const MAX_TEXT: usize = 2 * 1024 * 1024;
+pub const MAX_NOTATION: usize = 2 * 1024 * 1024;
 
 /// Reads JSON. The fragment is a whole file: its text is the raw text.
 #[must_use]
 pub fn json(source: &Fragment) -> Stream {
     let text = source.text();
     let (text, base) = text.strip_prefix('\u{feff}').map_or((text, 0), |rest| (rest, 3));
-    if text.len() > MAX_TEXT {
+    if text.len() > MAX_NOTATION {
         return too_large();
     }
     let options = jsonc_parser::ParseOptions::default();
@@ -42,7 +42,7 @@ pub fn json(source: &Fragment) -> Stream {
 pub fn toml(source: &Fragment) -> Stream {
     let text = source.text();
     let (text, base) = text.strip_prefix('\u{feff}').map_or((text, 0), |rest| (rest, 3));
-    if text.len() > MAX_TEXT {
+    if text.len() > MAX_NOTATION {
         return too_large();
     }
     match Document::parse(text) {
@@ -60,7 +60,7 @@ pub fn toml(source: &Fragment) -> Stream {
 }
 
 fn too_large() -> Stream {
-    let reason = format!("is larger than {MAX_TEXT} bytes, so that it was passed over");
+    let reason = format!("is larger than {MAX_NOTATION} bytes, so that it was passed over");
     Stream { documents: Vec::new(), faults: vec![(0, reason)] }
 }
 

@@ -51,6 +51,8 @@ fn mask_line(source: &Fragment, start: usize, line: &str, builder: &mut Fragment
 fn templates(line: &str) -> Vec<(usize, usize, bool)> {
     let mut found = Vec::new();
     let mut at = 0_usize;
+    // A closing that is not there once is not there for all that opens behind.
+    let mut missing: Vec<&str> = Vec::new();
     while let Some(skip) = line.get(at..).and_then(|rest| rest.find('{')) {
         let open = at.saturating_add(skip);
         let rest = line.get(open..).unwrap_or_default();
@@ -64,7 +66,9 @@ fn templates(line: &str) -> Vec<(usize, usize, bool)> {
                 continue;
             }
         };
-        let Some(length) = rest.get(2..).and_then(|body| body.find(close)) else {
+        let body = rest.get(2..).filter(|_| !missing.contains(&close));
+        let Some(length) = body.and_then(|body| body.find(close)) else {
+            missing.push(close);
             at = open.saturating_add(2);
             continue;
         };
