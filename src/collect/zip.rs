@@ -5,6 +5,14 @@
 //! are read (all that Java writes), Zip64 and bytes before the archive (programs that unpack
 //! themselves) are understood. Encrypted members and archives of several disks are refused.
 //! Checksums of members are not compared: whoever asks reads text that must make sense anyway.
+//!
+//! Why not a crate (`zip` 9.8 and `rc-zip-sync` 4.4, weighed on the same files): both keep a record
+//! of every member, of which a collector asks for one in a thousand, and both read an archive that
+//! is stored in another into memory first, where a part of the file does. A shaded jar of 60,000
+//! members took 0.5 ms here, 81 ms with `zip`, 626 ms with `rc-zip`; a fat jar with 60 stored
+//! libraries 0.4, 4.4 and 9.0 ms, a war with 60 deflated ones 43, 88 and 72 ms. A directory of 1.5
+//! million rows with one name took 83 MB here, which [`MAX_DIRECTORY`] bounds, 14 MB with `zip` and
+//! 552 MB with `rc-zip`, which bound nothing. `zip` stays the writer of our tests.
 //! <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>
 
 use super::bytes::Bytes;

@@ -30,6 +30,9 @@ const MAX_NESTED: u64 = 256 * 1024 * 1024;
 /// Of a manifest (signed ones list every class) and of a `pom.properties`.
 const MAX_TEXT: u64 = 8 * 1024 * 1024;
 
+/// What is told of one file; a hostile one has a fault in each of its members.
+const MAX_FAULTS: usize = 50;
+
 /// Libraries unpacked into one archive.
 const MAX_POMS: usize = 5000;
 
@@ -99,6 +102,9 @@ impl Reading {
         for member in &members {
             if member.name.eq_ignore_ascii_case(MANIFEST) {
                 fields = self.text(source, member, inside).map(|b| manifest(&b)).unwrap_or(fields);
+            } else if self.inflated >= MAX_INFLATED {
+                self.fault(inside, spent());
+                break;
             } else if is_pom(&member.name) {
                 let read = self.text(source, member, inside);
                 poms.extend(read.and_then(|bytes| pom_properties(&bytes)));
@@ -125,13 +131,12 @@ impl Reading {
             Some(format!("archives in archives, deeper than {MAX_DEPTH}"))
         } else if self.archives >= MAX_ARCHIVES {
             Some(format!("more than {MAX_ARCHIVES} archives in one file"))
-        } else if limit == 0 {
-            Some(format!("more than {MAX_INFLATED} bytes inflated out of one file"))
         } else {
             None
         };
-        if let Some(reason) = refused {
-            self.fault(inside, Fault::limit(reason));
+        let refused = refused.map(Fault::limit).or((limit == 0).then(spent));
+        if let Some(fault) = refused {
+            self.fault(inside, fault);
             return false;
         }
         match zip::inside(source, member, limit) {
@@ -167,6 +172,11 @@ impl Reading {
     }
 
     fn fault(&mut self, inside: &[Vec<u8>], fault: Fault) {
+        let fault = match self.faults.len() {
+            MAX_FAULTS => Fault::limit(format!("more than {MAX_FAULTS} faults in one file")),
+            more if more > MAX_FAULTS => return,
+            _ => fault,
+        };
         self.faults.push(match inside {
             [] => fault,
             inside => fault.within(text(&inside.join(b"!/".as_slice()))),
@@ -202,6 +212,10 @@ impl Reading {
             ..Found::default()
         }));
     }
+}
+
+fn spent() -> Fault {
+    Fault::limit(format!("more than {MAX_INFLATED} bytes inflated out of one file"))
 }
 
 const MANIFEST: &[u8] = b"META-INF/MANIFEST.MF";
@@ -360,6 +374,17 @@ pub(super) mod tests {
                  no ZIP archive: it has no directory at its end",
             ],
         );
+    }
+
+    #[test]
+    fn a_fault_in_every_member() {
+        let names: Vec<String> = (0..200).map(|number| format!("{number}.jar")).collect();
+        let members: Vec<(&str, &[u8])> =
+            names.iter().map(|name| (name.as_str(), b"x".as_slice())).collect();
+        let source = Source::Memory(jar(&members));
+        let faults = Reading::of(&source, &[b"a.jar"], None).faults;
+        assert_eq!(faults.len(), MAX_FAULTS + 1);
+        assert_eq!(faults[MAX_FAULTS].detail, "50.jar: more than 50 faults in one file");
     }
 
     #[test]
