@@ -10,7 +10,7 @@ use super::moment::Moment;
 use super::{Case, attribute, transactions};
 use crate::attribute::cursor::Cursor;
 use crate::model::{
-    Cause, Confidence, Disposition, JudgedChange, PackageKey, Side, Subject, TreePath,
+    Cause, Confidence, Content, Disposition, JudgedChange, PackageKey, Side, Subject, TreePath,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -61,10 +61,14 @@ fn listed(changes: &[JudgedChange], after: &Side<'_>) -> HashSet<TreePath> {
         Subject::Path(path) => Some(path),
         _ => None,
     });
-    paths
-        .filter(|path| shipped.get(path).is_some_and(|one| !one.claims.is_empty()))
-        .cloned()
-        .collect()
+    let mut tree = Cursor::tree(after);
+    // Of a directory a package lists no more than its name.
+    let is_listed = |path: &&TreePath| {
+        let is_directory =
+            tree.get(path).is_some_and(|one| matches!(one.content, Content::Directory(_)));
+        !is_directory && shipped.get(path).is_some_and(|one| !one.claims.is_empty())
+    };
+    paths.filter(is_listed).cloned().collect()
 }
 
 fn made(index: &Index<'_>, change: &JudgedChange, moment: Moment, origin: &Origin) -> Vec<Cause> {

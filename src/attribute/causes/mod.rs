@@ -23,7 +23,8 @@ mod transactions;
 mod windows;
 
 use crate::model::{
-    Cause, Confidence, Disposition, Event, Evidence, JudgedChange, PackageKey, Side, Subject,
+    Cause, CauseKind, Confidence, Disposition, Event, Evidence, JudgedChange, PackageKey, Side,
+    Subject,
 };
 use index::Index;
 use moment::{Moment, Moments};
@@ -135,7 +136,27 @@ fn attribute(index: &Index<'_>, case: &Case<'_>) -> Vec<Cause> {
             one
         }));
     }
+    doubt(case, &mut found);
     merge::merge(found)
+}
+
+/// The file that a fact stands in changes with every other fact in it: where a history without times
+/// and something else both name the fact, nobody knows which of them made it what it is.
+fn doubt(case: &Case<'_>, found: &mut [Found]) {
+    if !matches!(case.change.change.subject, Subject::Fact { .. })
+        || found
+            .iter()
+            .all(|one| matches!(one.cause.kind, CauseKind::Human | CauseKind::SshSession))
+    {
+        return;
+    }
+    let is_history = |one: &Found| {
+        let first = one.cause.evidence.first();
+        one.cause.kind == CauseKind::Human && first.is_some_and(|line| line.time.is_none())
+    };
+    for one in found.iter_mut().filter(|one| is_history(one)) {
+        one.cause.confidence = Confidence::Weak;
+    }
 }
 
 /// A transaction is proved by what it left: files whose bytes are those that the package's version

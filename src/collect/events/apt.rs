@@ -2,8 +2,9 @@
 //! times in local time. The command line and who asked for it are kept in the event's detail, so
 //! that attribution can name who ran it.
 
-use super::log::{each_line, rotated, tell_dropped};
-use super::zone::Zone;
+use super::clock::settle;
+use super::log::{each_line, rotated, tell_dropped, zone_of};
+use super::zone::{Zone, civil};
 use super::{At, Sink, package};
 use crate::collect::reader::Reader;
 use crate::collect::{Collector, View};
@@ -32,12 +33,15 @@ fn collect(view: &View<'_>, records: &mut Records) {
             });
         }
     }
+    let mut upgrades = Sink::default();
     for log in rotated(&mut reader, "/var/log/unattended-upgrades", "unattended-upgrades.log") {
+        let zone = zone_of(&mut reader, &log, &zone, |line| civil(line.split_once(" INFO ")?.0));
         each_line(&mut reader, &log, |number, line| {
             let at = At { path: &log.path, line: Some(number) };
-            unattended(at, line, &zone, &mut sink);
+            unattended(at, line, &zone, &mut upgrades);
         });
     }
+    reader.records.events.extend(upgrades.into_events());
     for log in logs {
         let mut open = Stanza::default();
         let mut done = Vec::new();
@@ -56,7 +60,9 @@ fn collect(view: &View<'_>, records: &mut Records) {
         }
     }
     tell_dropped(&mut reader, &TreePath::parse("/var/log/apt/history.log"), sink.dropped);
-    reader.records.events.extend(sink.into_events());
+    let mut events = sink.into_events();
+    settle(&mut reader, &mut events);
+    reader.records.events.extend(events);
 }
 
 /// `DATE TIME,MS INFO Packages that will be upgraded: a b`, until `… INFO All upgrades installed`.

@@ -1,6 +1,7 @@
 //! dpkg's log (`/var/log/dpkg.log`, dpkg(1) "--log"): a run from its `startup` line on, times in
 //! local time. It knows no command line, so apt's history is the better witness where both speak.
 
+use super::clock::settle;
 use super::log::{each_line, rotated, tell_dropped};
 use super::zone::Zone;
 use super::{At, Sink, package};
@@ -34,7 +35,9 @@ fn collect(view: &View<'_>, records: &mut Records) {
         });
     }
     tell_dropped(&mut reader, &TreePath::parse("/var/log/dpkg.log"), sink.dropped);
-    reader.records.events.extend(sink.into_events());
+    let mut events = sink.into_events();
+    settle(&mut reader, &mut events);
+    reader.records.events.extend(events);
 }
 
 /// `DATE TIME ACTION PACKAGE:ARCH OLD NEW`; states and triggers are passed over but for the time.

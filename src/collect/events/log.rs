@@ -1,8 +1,10 @@
 //! Logs, current and rotated, plain and compressed, line by line in bounded memory.
 
+use super::zone::Zone;
 use crate::collect::reader::{Reader, below};
 use crate::filesystem::{Filesystem, Node};
 use crate::model::{Fault, FileKind, Omission, Timestamp, TreePath};
+use jiff::civil::DateTime;
 use std::io::{self, BufRead, BufReader, Read};
 
 /// Of one line; the rest of a longer one is passed over.
@@ -16,6 +18,15 @@ const MAX_DECODER: u64 = 72 << 20;
 
 /// `zstd --long` windows are not read beyond 32 MiB.
 const MAX_WINDOW_LOG: u32 = 25;
+
+/// How much of a log's end is looked at for the time of its last line.
+const TAIL: usize = 16 * 1024;
+
+/// Logs up to this are read twice where their end is wanted; of others the last bytes are read.
+const MAX_TWICE: u64 = 1 << 20;
+
+/// What a small packed log may unpack to when its end is looked for.
+const MAX_TAIL_UNPACKED: u64 = 64 << 20;
 
 /// One log file.
 #[derive(Clone, Debug)]
@@ -100,6 +111,46 @@ pub fn each_line(reader: &mut Reader<'_>, log: &Log, mut take: impl FnMut(u64, &
     if let Err(fault) = stream(reader.filesystem, log, &mut take) {
         reader.gap(&log.path, fault.chain());
     }
+}
+
+/// The zone in which a log was written, by the time of its last line that has one.
+pub fn zone_of(
+    reader: &mut Reader<'_>,
+    log: &Log,
+    zone: &Zone,
+    time: impl Fn(&str) -> Option<DateTime>,
+) -> Zone {
+    // What cannot be read is told when the log itself is.
+    let text = tail(reader.filesystem, log).unwrap_or_default();
+    let last = text.lines().rev().find_map(time);
+    last.map_or_else(|| zone.clone(), |last| zone.of_log(last, log.mtime))
+}
+
+/// The last lines; of a large packed log none, for it would have to be unpacked twice.
+fn tail(filesystem: &dyn Filesystem, log: &Log) -> Result<String, Fault> {
+    let size = filesystem.metadata(&log.node)?.size;
+    let node = filesystem.open(&log.node)?;
+    let refuse = |error| Fault::unreadable("log", error);
+    let file = BufReader::new(NodeReader { filesystem, node, offset: 0 });
+    let mut kept = Vec::new();
+    if size <= MAX_TWICE {
+        let mut input = unpacked(file).map_err(refuse)?.take(MAX_TAIL_UNPACKED);
+        let mut block = vec![0; 64 * 1024];
+        loop {
+            let count = input.read(&mut block).map_err(refuse)?;
+            if count == 0 {
+                break;
+            }
+            kept.extend_from_slice(block.get(..count).unwrap_or_default());
+            let over = kept.len().saturating_sub(TAIL);
+            kept.drain(..over);
+        }
+    } else {
+        let mut file = file.into_inner();
+        file.offset = size.saturating_sub(u64::try_from(TAIL).unwrap_or(u64::MAX));
+        file.read_to_end(&mut kept).map_err(refuse)?;
+    }
+    Ok(String::from_utf8_lossy(&kept).into_owned())
 }
 
 /// Hands each whole record of that many bytes to `take`, with its number from 1.

@@ -13,6 +13,7 @@ pub mod agents;
 pub mod apk;
 pub mod apt;
 pub mod chef;
+mod clock;
 pub mod cloud_init;
 pub mod command;
 mod dnf5;

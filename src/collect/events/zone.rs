@@ -8,10 +8,20 @@ use crate::filesystem::Filesystem;
 use crate::filesystem::resolve::read_file;
 use crate::model::{EventTime, TimeCertainty, Timestamp, TreePath};
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 
 /// The largest compiled zones have four kilobytes.
 const MAX_SIZE: u64 = 256 * 1024;
+
+/// Zones differ by whole quarters of an hour, in seconds.
+const QUARTER: i64 = 900;
+
+/// Between the zones furthest apart (UTC-12 and UTC+14), in seconds.
+const WIDEST: i64 = 26 * 3600;
+
+/// A log is written within this after the time of its last line, in seconds. A file that was copied
+/// at any time looks like one of another zone once in ninety.
+const PROMPT: u64 = 5;
 
 /// The zone of a target.
 #[derive(Clone, Debug)]
@@ -53,6 +63,29 @@ impl Zone {
     #[must_use]
     pub fn parse(&self, text: &str) -> Option<EventTime> {
         self.time(civil(text)?)
+    }
+
+    /// The zone that a log was written in, as its last line and the time at which the file was
+    /// written show: a host whose zone was changed later kept the lines. Where the two agree, or
+    /// differ by what no zone does (the file was copied), it is this zone.
+    #[must_use]
+    pub fn of_log(&self, last: DateTime, written: Timestamp) -> Self {
+        let fixed = || {
+            let moment = self.zone.to_ambiguous_timestamp(last).compatible().ok()?;
+            let ahead = written.seconds.checked_sub(moment.as_second())?;
+            let quarters = ahead.checked_add(QUARTER / 2)?.div_euclid(QUARTER);
+            let shift = quarters.checked_mul(QUARTER)?;
+            if shift == 0 || shift.abs() > WIDEST || ahead.abs_diff(shift) > PROMPT {
+                return None;
+            }
+            let own = i64::from(self.zone.to_offset(moment).seconds());
+            let offset = i32::try_from(own.checked_sub(shift)?).ok()?;
+            Some(TimeZone::fixed(Offset::from_seconds(offset).ok()?))
+        };
+        match fixed() {
+            Some(zone) => Self { zone, certainty: self.certainty },
+            None => self.clone(),
+        }
     }
 
     /// The calendar year of a moment, here.
@@ -143,5 +176,21 @@ mod tests {
         tree.file("/usr/share/zoneinfo/X", "damaged");
         let time = Zone::read(&tree).parse("2026-11-23 01:58:31").unwrap();
         assert_eq!(time.certainty, TimeCertainty::Guessed);
+    }
+
+    #[test]
+    fn the_zone_that_a_log_was_written_in() {
+        let at = |text: &str| offset(text).unwrap().at;
+        let check = |written: &str, expected: &str| {
+            let zone = Zone::utc().of_log(civil("2026-11-23 04:10:20").unwrap(), at(written));
+            let time = zone.parse("2026-11-23 04:00:00").unwrap();
+            assert_eq!(time.at, at(expected), "{written}");
+        };
+        check("2026-11-23T04:10:20.4Z", "2026-11-23T04:00:00Z");
+        check("2026-11-23T09:10:21Z", "2026-11-23T09:00:00Z");
+        check("2026-11-22T22:40:20Z", "2026-11-22T22:30:00Z");
+        // Copied, at any time.
+        check("2026-11-23T09:14:21Z", "2026-11-23T04:00:00Z");
+        check("2027-11-23T04:10:20Z", "2026-11-23T04:00:00Z");
     }
 }

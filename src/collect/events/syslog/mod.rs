@@ -9,13 +9,13 @@ pub mod agents;
 pub mod ansible;
 pub mod sessions;
 
-use super::log::{Log, each_line, rotated, tell_dropped};
+use super::log::{Log, each_line, rotated, tell_dropped, zone_of};
 use super::zone::{Zone, civil, offset};
 use super::{At, Sink, puppet};
 use crate::collect::reader::Reader;
 use crate::collect::{Collector, View};
 use crate::model::{CauseKind, EventTime, Records, Stage, TimeCertainty, Timestamp, TreePath};
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use sessions::Sessions;
 
 /// The row of the table.
@@ -36,6 +36,13 @@ fn collect(view: &View<'_>, records: &mut Records) {
         let mut sink = Sink::default();
         let mut sessions = Sessions::default();
         for log in rotated(&mut reader, "/var/log", name) {
+            // Lines with an offset need no zone.
+            let zone = zone_of(&mut reader, &log, &zone, |line| {
+                let line = Line::parse(line)?;
+                let year = zone.year(log.mtime)?;
+                date(line.time, year)
+                    .filter(|_| !line.time.starts_with(|c: char| c.is_ascii_digit()))
+            });
             let mut silence = Silence::default();
             each_line(&mut reader, &log, |number, text| {
                 let at = At { path: &log.path, line: Some(number) };
@@ -224,8 +231,8 @@ impl<'a> Line<'a> {
     }
 }
 
-/// `Nov 23 00:58:20`: of the year that makes it the latest before the log was written last.
-fn without_year(text: &str, zone: &Zone, written: Timestamp) -> Option<EventTime> {
+/// `Nov 23 00:58:20` in that year.
+fn date(text: &str, year: i16) -> Option<DateTime> {
     let month =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
             .iter()
@@ -233,10 +240,14 @@ fn without_year(text: &str, zone: &Zone, written: Timestamp) -> Option<EventTime
     let month = i8::try_from(month).ok()?.checked_add(1)?;
     let day: i8 = text.get(4..6)?.trim().parse().ok()?;
     let clock: jiff::civil::Time = text.get(7..15)?.parse().ok()?;
+    Some(Date::new(year, month, day).ok()?.to_datetime(clock))
+}
+
+/// `Nov 23 00:58:20`: of the year that makes it the latest before the log was written last.
+fn without_year(text: &str, zone: &Zone, written: Timestamp) -> Option<EventTime> {
     let year = zone.year(written)?;
     for year in [year, year.checked_sub(1)?] {
-        let Ok(date) = Date::new(year, month, day) else { continue };
-        let Some(time) = zone.time(date.to_datetime(clock)) else { continue };
+        let Some(time) = date(text, year).and_then(|date| zone.time(date)) else { continue };
         // A day of tolerance: clocks are set, and logs are copied.
         if time.at.seconds <= written.seconds.saturating_add(86_400) {
             let certainty = time.certainty.max(TimeCertainty::Guessed);
