@@ -250,6 +250,14 @@ fn contradictions_are_stated() {
         |day: i64, hour: i64| Timestamp::from_seconds(1_795_392_000 + day * 86_400 + hour * 3600);
     let mut before = MemoryFilesystem::new();
     let mut after = MemoryFilesystem::new();
+    // A copy that was rotated: what lay beside it.
+    before.file("/etc/rotated", "one").file("/etc/rotated.0", "two");
+    after.file("/etc/rotated", "three").file("/etc/rotated.0", "one");
+    for path in ["/etc/rotated", "/etc/rotated.0"] {
+        before.change(path, |one| one.mtime = day(-9, 0));
+        after.change(path, |one| (one.mtime, one.ctime) = (day(-9, 0), Some(day(1, 2))));
+    }
+    after.change("/etc/rotated", |one| one.mtime = day(1, 2));
     for path in ["/etc/backdated", "/etc/silent", "/etc/late"] {
         before.file(path, "old");
         before.change(path, |one| one.mtime = day(-9, 0));
@@ -515,4 +523,25 @@ fn cloud_agents() {
     lab.check("/etc/ssm", &["ssh-session amazon-ssm-agent: Run Command strong"]);
     lab.check("/etc/hostname", &["cloud-init waagent: provisioning strong"]);
     lab.check("/etc/ext", &["cloud-init waagent: CustomScript strong"]);
+}
+
+/// Of several causes of one file, that which quotes the fact's name comes first.
+#[test]
+fn a_fact_has_the_cause_that_names_it() {
+    let mut lab = Lab::new();
+    lab.before.file("/etc/fstab", "");
+    lab.after.file("/etc/fstab", "/dev/vdb /data ext4 defaults 0 2\nnas:/x /mnt/nfs nfs ro 0 0\n");
+    lab.after.change("/etc/fstab", |one| one.ctime = Some(second(100)));
+    let config = "#cloud-config\nmounts:\n- [/dev/vdb, /data]\n";
+    lab.log("/var/lib/cloud/instances/i-1/cloud-config.txt", &[config.to_owned()]);
+    let task = "ansible-mount: Invoked with path=/mnt/nfs src=nas:/x fstype=nfs state=present";
+    lab.log("/var/log/syslog", &[format!("{} web {task}", stamp(100))]);
+    let first = |key: &str| {
+        let (changes, _) = lab.changes();
+        let change = changes.iter().find(|one| name(one) == format!("fstab/{key}")).unwrap();
+        assert_eq!(change.causes.len(), 2, "{}", shown(change));
+        change.causes[0].kind
+    };
+    assert_eq!(first("/data"), CauseKind::CloudInit);
+    assert_eq!(first("/mnt/nfs"), CauseKind::Ansible);
 }

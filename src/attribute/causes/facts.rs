@@ -5,6 +5,12 @@ use crate::attribute::cursor::{Cursor, absolute};
 use crate::model::{Cause, Confidence, Content, JudgedChange, Side, Subject, TreePath};
 use std::collections::{BTreeSet, HashMap};
 
+/// Whether a quoted line holds the key, or what stands after the user or file in it.
+fn tells(cause: &Cause, key: &str) -> bool {
+    let key = key.rsplit_once(": ").map_or(key, |(_, key)| key).to_lowercase();
+    cause.evidence.iter().any(|line| line.text.to_lowercase().contains(&key))
+}
+
 /// Hands causes from files to facts. Of a file with several causes nobody knows which of them
 /// caused this line of it.
 pub fn inherit(changes: &mut [JudgedChange], before: &Side<'_>, after: &Side<'_>) {
@@ -35,6 +41,8 @@ pub fn inherit(changes: &mut [JudgedChange], before: &Side<'_>, after: &Side<'_>
         let Some(mut causes) = causes.cloned() else { continue };
         if causes.len() > 1 {
             causes.iter_mut().for_each(|cause| cause.confidence = Confidence::Weak);
+            // What quotes the fact's own name is the best guess of them.
+            causes.sort_by_key(|cause| !tells(cause, key));
         }
         change.causes = causes;
     }

@@ -6,8 +6,8 @@ use crate::attribute::cursor::Cursor;
 use crate::collect::events::syslog::SILENCE;
 use crate::model::words;
 use crate::model::{
-    AttributeValue, CauseKind, ChangeKind, Disposition, FileKind, JudgedChange, PackageKey, Side,
-    Subject, Timestamp,
+    Attribute, AttributeValue, CauseKind, ChangeKind, ContentDigest, Disposition, FileKind,
+    JudgedChange, PackageKey, Side, Subject, Timestamp, TreePath,
 };
 use std::collections::HashSet;
 
@@ -143,6 +143,27 @@ fn backdated(changes: &[JudgedChange], before: &Side<'_>, after: &Side<'_>) -> O
             _ => None,
         })
         .collect();
+    // What lay beside it before and was given its name keeps its time: copies that are rotated.
+    let digest = |one: &JudgedChange, side: fn(&Attribute) -> Option<&AttributeValue>| match one
+        .change
+        .attribute("digest")
+        .and_then(side)
+    {
+        Some(AttributeValue::Digest(digest)) => *digest,
+        _ => None,
+    };
+    let beside = |one: &JudgedChange, digest: Option<ContentDigest>| match &one.change.subject {
+        Subject::Path(path) => path.parent().zip(digest),
+        _ => None,
+    };
+    let earlier: HashSet<(TreePath, ContentDigest)> = changes
+        .iter()
+        .filter_map(|one| beside(one, digest(one, |digest| digest.before.as_ref())))
+        .collect();
+    let is_rotated = |one: &JudgedChange| {
+        let now = beside(one, digest(one, |digest| digest.after.as_ref()));
+        now.is_some_and(|now| earlier.contains(&now))
+    };
     let (mut old, mut new) = (Cursor::tree(before), Cursor::tree(after));
     let found: Vec<&JudgedChange> = changes
         .iter()
@@ -152,7 +173,7 @@ fn backdated(changes: &[JudgedChange], before: &Side<'_>, after: &Side<'_>) -> O
                 && one.disposition != Disposition::Explained
                 && one.change.attribute("digest").is_some()
                 && one.package.as_ref().is_none_or(|key| !packages.contains(key));
-            if !is_candidate {
+            if !is_candidate || is_rotated(one) {
                 return false;
             }
             let (Some(old), Some(new)) = (old.get(path), new.get(path)) else { return false };

@@ -83,6 +83,10 @@ enum Next {
 
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
+    // sudoers' tags, which a command follows.
+    if matches!(name.as_str(), "nopasswd:" | "passwd:") {
+        return false;
+    }
     SECRET_NAMES.iter().any(|part| name.contains(part))
 }
 
@@ -124,5 +128,6 @@ mod tests {
         check("mkdir -pv d", "mkdir -pv d");
         check("curl -H 'Authorization: Bearer t' h", "curl -H 'Authorization: Bearer *** h");
         check("curl -H 'X-Token: t' h", "curl -H 'X-Token: *** h");
+        assert_eq!(redact("bob ALL=(ALL) NOPASSWD: ALL"), "bob ALL=(ALL) NOPASSWD: ALL");
     }
 }

@@ -37,7 +37,15 @@ pub fn explain(
     }
     // How far the evidence reaches, and where it contradicts itself, belongs to every answer.
     let about = ["attribution horizon", "contradiction"];
-    for note in report.notes.iter().filter(|note| about.iter().any(|word| note.starts_with(word))) {
+    let mut notes = report
+        .notes
+        .iter()
+        .filter(|note| about.iter().any(|word| note.starts_with(word)))
+        .peekable();
+    if notes.peek().is_some() {
+        page.blank()?;
+    }
+    for note in notes {
         page.paragraph(&format::escaped(note), 0)?;
     }
     Ok(true)

@@ -206,18 +206,23 @@ impl Work<'_> {
     /// `mounts: [[device, /data, …]]`, `swap: {filename: /swap.img}`, `rsyslog`'s and repositories'
     /// own file names.
     fn mounts(&mut self, top: &Yaml<'_>) {
-        let mut subjects = Vec::new();
+        let (mut subjects, mut text) = (Vec::new(), "mounts:".to_owned());
         for entry in list(get(top, "mounts")) {
             let point = match entry {
                 Yaml::Sequence(fields) => fields.get(1).and_then(scalar),
                 _ => None,
             };
-            subjects.extend(point.and_then(|point| path(&point)));
+            let Some(point) = point else { continue };
+            text.push_str(&format!(" {point}"));
+            subjects.extend(path(&point));
+        }
+        if !list(get(top, "mounts")).is_empty() {
+            subjects.extend(path("/etc/fstab"));
         }
         if let Some(swap) = get(top, "swap") {
             subjects.extend(text_of(swap, "filename").and_then(|file| path(&file)));
         }
-        self.add("mounts", "mounts", "mounts:", "mounts", subjects);
+        self.add("mounts", "mounts", "mounts:", &text, subjects);
         let mut named = Vec::new();
         for (key, directory, end) in
             [("yum_repos", "/etc/yum.repos.d", ".repo"), ("zypper", "/etc/zypp/repos.d", ".repo")]
