@@ -5,6 +5,7 @@
 //! printed.
 
 mod accept;
+mod allocator;
 mod baseline;
 mod check;
 mod compare;
@@ -100,6 +101,7 @@ enum Command {
 /// Runs the program with the process's own arguments.
 #[must_use]
 pub fn main() -> ExitCode {
+    allocator::tune();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -36,6 +36,8 @@ pub(super) enum Unpacked {
 thread_local! {
     static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> =
         RefCell::new(zstd::bulk::Compressor::new(LEVEL).ok());
+    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> =
+        RefCell::new(zstd::bulk::Decompressor::new().ok());
 }
 
 fn with_head(format: u8, payload: &[u8]) -> Vec<u8> {
@@ -97,8 +99,13 @@ fn decompress(payload: &[u8]) -> Result<Vec<u8>, Fault> {
     let size = zstd::zstd_safe::get_frame_content_size(payload).ok().flatten();
     let size = size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= LIMIT);
     let size = size.ok_or_else(|| Fault::damaged("a compressed value without a sane length"))?;
-    zstd::bulk::decompress(payload, size)
-        .map_err(|error| Fault::damaged(format!("it does not decompress: {error}")))
+    DECOMPRESSOR.with_borrow_mut(|decompressor| {
+        let decompressor =
+            decompressor.as_mut().ok_or_else(|| Fault::limit("no memory to decompress"))?;
+        decompressor
+            .decompress(payload, size)
+            .map_err(|error| Fault::damaged(format!("it does not decompress: {error}")))
+    })
 }
 
 #[cfg(test)]

@@ -46,9 +46,7 @@ fn write_all(
     for shelf in Shelf::ALL {
         write_shelf(connection, spool, shelf)?;
     }
-    for (content, digests) in &spool.take_alternates() {
-        write_alternates(connection, content, digests)?;
-    }
+    spool.each_alternates(|content, digests| write_alternates(connection, content, digests))?;
     let (sections, own) = (&manifest.header.sections, &manifest.records);
     records::write(connection, &sections.packages, &own.packages)?;
     records::write(connection, &sections.facts, &own.facts)?;

@@ -17,8 +17,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Bytes kept in memory; more goes to the file. A tree of 120,000 entries stays below it.
-const MEMORY: usize = 32 * 1024 * 1024;
+/// Bytes kept in memory; more goes to the file.
+const MEMORY: usize = 2 * 1024 * 1024;
 
 /// A text larger than this is not remembered.
 const TEXT_LIMIT: usize = 4 * 1024 * 1024;
@@ -36,6 +36,8 @@ struct Inner {
     values: HashMap<(Shelf, [u8; 32]), Place>,
     alternates: BTreeMap<ContentDigest, AlternateDigests>,
     in_memory: usize,
+    /// Where the file could not be written, as many bytes stay before it is tried again.
+    patience: usize,
     file: Option<(Arc<File>, u64)>,
 }
 
@@ -125,7 +127,7 @@ impl Spool {
         if let Some(Place::Memory(same)) = inner.values.insert((shelf, id), Place::Memory(value)) {
             inner.in_memory -= same.len();
         }
-        if inner.in_memory > MEMORY {
+        if inner.in_memory > MEMORY.max(inner.patience) {
             inner.spill();
         }
     }
@@ -157,9 +159,12 @@ impl Spool {
         Ok(Some(value))
     }
 
-    /// All digests to be remembered.
-    pub(super) fn take_alternates(&self) -> BTreeMap<ContentDigest, AlternateDigests> {
-        self.lock().alternates.clone()
+    /// Hands out all digests to be remembered.
+    pub(super) fn each_alternates<E>(
+        &self,
+        mut take: impl FnMut(&ContentDigest, &AlternateDigests) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.lock().alternates.iter().try_for_each(|(content, digests)| take(content, digests))
     }
 
     fn need(&self, shelf: Shelf, id: &[u8; 32]) -> Result<Vec<u8>, Fault> {
@@ -174,18 +179,29 @@ impl Inner {
             Some(open) => open,
             None => match nameless_file() {
                 Ok(file) => (Arc::new(file), 0),
-                Err(_) => return,
+                Err(_) => {
+                    self.patience = self.in_memory.saturating_mul(2);
+                    return;
+                }
             },
         };
-        for place in self.values.values_mut() {
-            let Place::Memory(value) = place else { continue };
-            if file.write_all_at(value, end).is_err() {
-                break;
+        // One write for all: most values are short.
+        let mut together = Vec::with_capacity(self.in_memory);
+        for place in self.values.values() {
+            if let Place::Memory(value) = place {
+                together.extend_from_slice(value);
             }
-            let length = value.len();
-            self.in_memory = self.in_memory.saturating_sub(length);
-            *place = Place::File { offset: end, length };
-            end += length as u64;
+        }
+        if file.write_all_at(&together, end).is_ok() {
+            for place in self.values.values_mut() {
+                let Place::Memory(value) = place else { continue };
+                let length = value.len();
+                *place = Place::File { offset: end, length };
+                end += length as u64;
+            }
+            self.in_memory = 0;
+        } else {
+            self.patience = self.in_memory.saturating_mul(2);
         }
         self.file = Some((file, end));
     }
