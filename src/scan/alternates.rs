@@ -2,13 +2,13 @@
 //! once per content.
 
 use super::bytes::each_block;
-use super::streams::{Job, each_md5};
+use super::streams::{self, Digests, Job, Work};
 use super::{Keep, Options};
-use crate::filesystem::Filesystem;
 use crate::filesystem::resolve::{LastLink, resolve};
+use crate::filesystem::{Filesystem, Node};
 use crate::model::{
     AlternateDigests, Content, ContentDigest, ContentId, DirectoryContent, Entry, ExactId,
-    Expectation, Fault, PackageKey, ShippedDigest, ShippedId, ShippedSource, TreePath, TreeSource,
+    Expectation, Fault, PackageKey, ShippedDigest, ShippedId, ShippedSource, TreePath,
 };
 use rayon::prelude::*;
 use sha2::Digest;
@@ -57,6 +57,7 @@ pub(super) fn remember(
     root: &Entry,
     shipped: Option<&ShippedId>,
     verified: Option<Verified>,
+    fresh: &HashMap<ContentDigest, AlternateDigests>,
     options: &Options<'_>,
     keep: &Keep<'_>,
 ) -> Remembered {
@@ -68,7 +69,7 @@ pub(super) fn remember(
     let (Some(shipped), Some(current)) = (shipped, directory_of(root)) else {
         return Remembered::default();
     };
-    let mut asked = Asking { source: keep.source, by_content: HashMap::new(), all: Vec::new() };
+    let mut asked = Asking { keep, fresh, by_content: HashMap::new(), all: Vec::new() };
     // A directory that cannot be fetched leaves its files unverified.
     let is_whole = asked.walk(current, *shipped, past).is_ok();
     let count = compute_all(filesystem, &asked.all, keep);
@@ -88,7 +89,9 @@ fn directory_of(entry: &Entry) -> Option<ExactId> {
 
 /// Collects what is to be computed, each content once, neighbours beside each other.
 struct Asking<'a> {
-    source: &'a dyn TreeSource,
+    keep: &'a Keep<'a>,
+    /// What the walk has computed.
+    fresh: &'a HashMap<ContentDigest, AlternateDigests>,
     by_content: HashMap<ContentDigest, usize>,
     all: Vec<Asked>,
 }
@@ -104,11 +107,11 @@ impl Asking<'_> {
         }
         let mut pending = vec![(TreePath::root(), root, shipped, past)];
         while let Some((path, current, shipped, past)) = pending.pop() {
-            let tree = self.source.tree(&current)?;
-            let shipped = self.source.shipped(&shipped)?;
-            let old = past.map(|(tree, _)| self.source.tree(&tree)).transpose()?;
+            let tree = self.keep.source.tree(&current)?;
+            let shipped = self.keep.source.shipped(&shipped)?;
+            let old = past.map(|(tree, _)| self.keep.source.tree(&tree)).transpose()?;
             let old_shipped = past.and_then(|(_, shipped)| shipped);
-            let old_shipped = old_shipped.map(|id| self.source.shipped(&id)).transpose()?;
+            let old_shipped = old_shipped.map(|id| self.keep.source.shipped(&id)).transpose()?;
             for claimed in &shipped.entries {
                 let name = claimed.name.as_bytes();
                 let Some(entry) = tree.get(name) else { continue };
@@ -136,7 +139,7 @@ impl Asking<'_> {
                         if same_claims && before.is_some_and(|old| old.content == entry.content) {
                             continue;
                         }
-                        self.file(path.join(&claimed.name), *size, *digest, &claimed.claims)?;
+                        self.file(|| path.join(&claimed.name), *size, *digest, &claimed.claims)?;
                     }
                     _ => {}
                 }
@@ -147,7 +150,7 @@ impl Asking<'_> {
 
     fn file(
         &mut self,
-        path: TreePath,
+        path: impl FnOnce() -> TreePath,
         size: u64,
         content: ContentDigest,
         claims: &[(PackageKey, Expectation)],
@@ -156,11 +159,15 @@ impl Asking<'_> {
             .iter()
             .filter(|(_, expectation)| expectation.source != ShippedSource::Ghost)
             .filter_map(|(_, expectation)| expectation.digest);
-        let wanted: Vec<ShippedDigest> = digests.collect();
+        let mut wanted: Vec<ShippedDigest> = digests.collect();
+        if let Some(fresh) = self.fresh.get(&content) {
+            (self.keep.alternates)(content, *fresh);
+            wanted.retain(|wanted| fresh.matches(wanted).is_none());
+        }
         if wanted.is_empty() {
             return Ok(());
         }
-        let known = self.source.alternate_digests(&content)?;
+        let known = self.keep.source.alternate_digests(&content)?;
         if wanted.iter().all(|wanted| known.matches(wanted).is_some()) {
             return Ok(());
         }
@@ -169,7 +176,7 @@ impl Asking<'_> {
             Some(asked) => asked.wanted.extend(wanted),
             None => {
                 self.by_content.insert(content, self.all.len());
-                self.all.push(Asked { path, size, content, wanted });
+                self.all.push(Asked { path: path(), size, content, wanted });
             }
         }
         Ok(())
@@ -207,24 +214,67 @@ fn compute_all(filesystem: &dyn Filesystem, asked: &[Asked], keep: &Keep<'_>) ->
     shares.sort_by_key(|share| share.iter().map(|asked| asked.size).sum::<u64>());
     let threads = rayon::current_num_threads().min(shares.len());
     let shares = Mutex::new(shares);
-    let share = || shares.lock().unwrap_or_else(PoisonError::into_inner).pop();
     (0..threads).into_par_iter().for_each(|_| {
-        let mut own = [].iter();
-        let mut next = || {
-            let asked: &&Asked = match own.next() {
-                Some(asked) => asked,
-                None => {
-                    own = share()?.iter();
-                    own.next()?
-                }
-            };
-            Some(Job { path: &asked.path, size: asked.size, content: &asked.content })
-        };
-        each_md5(filesystem, &mut next, &mut |content, digest| {
-            found(content, AlternateDigests { md5: Some(digest), ..AlternateDigests::default() });
-        });
+        let (own, directory) = ([].iter(), None);
+        let mut again = Again { filesystem, shares: &shares, own, directory, found: &found };
+        streams::read_all(filesystem, &mut again);
     });
     count.into_inner()
+}
+
+/// The files that one thread reads again, share by share.
+struct Again<'a> {
+    filesystem: &'a dyn Filesystem,
+    shares: &'a Mutex<Vec<&'a [&'a Asked]>>,
+    own: std::slice::Iter<'a, &'a Asked>,
+    /// Opened last: files come in the order of their paths.
+    directory: Option<(TreePath, Node)>,
+    found: &'a (dyn Fn(&ContentDigest, AlternateDigests) + Sync),
+}
+
+impl<'a> Again<'a> {
+    fn asked(&mut self) -> Option<&'a Asked> {
+        if let Some(asked) = self.own.next() {
+            return Some(asked);
+        }
+        let share = self.shares.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+        self.own = share.iter();
+        self.own.next().copied()
+    }
+
+    fn open(&mut self, path: &TreePath) -> Result<Node, Fault> {
+        let gone = || Fault::damaged("gone meanwhile");
+        let (parent, name) = path.parent().zip(path.file_name()).ok_or_else(gone)?;
+        if self.directory.as_ref().is_none_or(|(path, _)| *path != parent) {
+            let found = resolve(self.filesystem, &parent, LastLink::Keep)?.ok_or_else(gone)?;
+            self.directory = Some((parent, self.filesystem.open(&found.node)?));
+        }
+        let (_, node) = self.directory.as_ref().ok_or_else(gone)?;
+        self.filesystem.open(&self.filesystem.lookup(node, name)?.ok_or_else(gone)?)
+    }
+}
+
+impl<'a> Work for Again<'a> {
+    type Key = &'a Asked;
+
+    fn next(&mut self) -> Option<Job<&'a Asked>> {
+        loop {
+            let key = self.asked()?;
+            if let Ok(node) = self.open(&key.path) {
+                return Some(Job { key, node, size: key.size });
+            }
+        }
+    }
+
+    fn done(&mut self, job: Job<&'a Asked>, result: Result<Digests, Fault>) {
+        // Only of the bytes that the walk saw.
+        if let Ok(digests) = result
+            && digests.blake3 == job.key.content
+        {
+            let md5 = Some(digests.md5);
+            (self.found)(&digests.blake3, AlternateDigests { md5, ..AlternateDigests::default() });
+        }
+    }
 }
 
 /// Reads a file again, with the digests that were asked for and BLAKE3, which says that the bytes

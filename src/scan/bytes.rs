@@ -1,15 +1,16 @@
 //! A file's bytes, read once and digested, while the file may change under our hands.
 
+use super::beside::{Algorithm, Beside};
 use crate::collect::packages::executables;
 use crate::filesystem::{Filesystem, Metadata, Node};
-use crate::model::{ContentDigest, Fault};
+use crate::model::{AlternateDigests, ContentDigest, Fault};
 use std::cell::RefCell;
 
 /// Measured: between 64 KiB and 1 MiB the size makes no difference.
-const BUFFER: usize = 128 * 1024;
+const BUFFER: usize = 64 * 1024;
 
 /// Below this, asking for holes costs more than reading them.
-const SPARSE_FROM: u64 = 1024 * 1024;
+pub(super) const SPARSE_FROM: u64 = 1024 * 1024;
 
 /// A file that changes as often as this while it is read is given up.
 const ATTEMPTS: usize = 3;
@@ -26,6 +27,8 @@ pub(super) struct Digested {
     /// That belong to the bytes.
     pub(super) metadata: Metadata,
     pub(super) digest: ContentDigest,
+    /// What was asked for beside it.
+    pub(super) alternates: Option<AlternateDigests>,
     /// Whether it begins like an executable.
     pub(super) is_executable: bool,
 }
@@ -37,9 +40,11 @@ pub(super) fn digest(
     node: &Node,
     mut before: Metadata,
     mut copy: Option<&mut Vec<u8>>,
+    algorithm: Option<Algorithm>,
 ) -> Result<Digested, Fault> {
     for _ in 0..ATTEMPTS {
         let mut hasher = Hasher::Nothing;
+        let mut beside = Beside::new(algorithm);
         let mut is_executable = false;
         if let Some(copy) = &mut copy {
             copy.clear();
@@ -52,14 +57,15 @@ pub(super) fn digest(
             if matches!(hasher, Hasher::Nothing) {
                 is_executable = executables::is_executable(block.bytes());
             }
+            beside.update(block.bytes());
             hasher.update(block);
         });
         let after = filesystem.metadata(node)?;
-        let same = (after.inode, after.size, after.mtime, after.ctime)
-            == (before.inode, before.size, before.mtime, before.ctime);
+        let same = is_unchanged(&before, &after);
         match read {
             Ok(count) if same && count == before.size => {
-                return Ok(Digested { metadata: after, digest: hasher.finish(), is_executable });
+                let (digest, alternates) = (hasher.finish(), beside.finish());
+                return Ok(Digested { metadata: after, digest, alternates, is_executable });
             }
             Ok(count) if same => {
                 return Err(Fault::damaged(format!(
@@ -74,15 +80,22 @@ pub(super) fn digest(
     Err(Fault::limit(format!("changed each of the {ATTEMPTS} times that it was read")))
 }
 
-/// Small files, which are most, are digested in one go.
-enum Hasher {
+/// Whether nothing was written to a file between two looks at it.
+pub(super) fn is_unchanged(before: &Metadata, after: &Metadata) -> bool {
+    let stamp =
+        |metadata: &Metadata| (metadata.inode, metadata.size, metadata.mtime, metadata.ctime);
+    stamp(before) == stamp(after)
+}
+
+/// BLAKE3 of a file; small ones, which are most, are digested in one go.
+pub(super) enum Hasher {
     Nothing,
     Whole(ContentDigest),
     Stream(Box<blake3::Hasher>),
 }
 
 impl Hasher {
-    fn update(&mut self, block: Block<'_>) {
+    pub(super) fn update(&mut self, block: Block<'_>) {
         if let (Self::Nothing, Block::Last(bytes)) = (&*self, &block) {
             *self = Self::Whole(ContentDigest::of(bytes));
             return;
@@ -95,7 +108,7 @@ impl Hasher {
         }
     }
 
-    fn finish(self) -> ContentDigest {
+    pub(super) fn finish(self) -> ContentDigest {
         match self {
             Self::Nothing => ContentDigest::of(&[]),
             Self::Whole(digest) => digest,
@@ -189,7 +202,7 @@ mod tests {
         let node = filesystem.lookup(&filesystem.root(), b"file").unwrap().unwrap();
         let metadata = filesystem.metadata(&node).unwrap();
         let node = filesystem.open(&node).unwrap();
-        let Digested { digest, .. } = digest(&filesystem, &node, metadata, None).unwrap();
+        let Digested { digest, .. } = digest(&filesystem, &node, metadata, None, None).unwrap();
         assert_eq!(digest, ContentDigest::of(&std::fs::read(&path).unwrap()), "{size} {writes:?}");
     }
 

@@ -2,7 +2,7 @@
 
 use super::memo::Memos;
 use super::walk::Walked;
-use super::{Options, Scanned, trust};
+use super::{Options, Scanned};
 use crate::filesystem::{Carries, Filesystem};
 use crate::model::encoding::set_id;
 use crate::model::{Header, Manifest, Records, Sections, ShippedId};
@@ -38,7 +38,7 @@ pub(super) fn assemble(
     };
     Scanned {
         manifest: Manifest { header, records, hard_links: walked.hard_links },
-        cache: trust::pack(walked.records),
+        cache: walked.trusted.pack(),
         memo: memos.pack(),
         relied_on_previous: walked.relied_on_previous,
     }

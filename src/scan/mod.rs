@@ -6,6 +6,7 @@
 //! a gap; the walk goes on.
 
 mod alternates;
+mod beside;
 mod bytes;
 mod collect;
 mod finish;
@@ -138,42 +139,42 @@ pub struct Scanned {
 
 /// Scans a tree. Never fails as a whole: what could not be read is in the manifest's gaps.
 #[must_use]
-pub fn scan(filesystem: &dyn Filesystem, options: Options<'_>, keep: &Keep<'_>) -> Scanned {
+pub fn scan(filesystem: &dyn Filesystem, mut options: Options<'_>, keep: &Keep<'_>) -> Scanned {
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let threads = (2 * cores).max(MIN_THREADS);
-    match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
-        Ok(pool) => pool.install(|| scan_in_pool(filesystem, options, keep)),
-        // No threads to be had: the global pool, or at worst this thread alone.
-        Err(_) => scan_in_pool(filesystem, options, keep),
-    }
-}
-
-fn scan_in_pool(filesystem: &dyn Filesystem, mut options: Options<'_>, keep: &Keep<'_>) -> Scanned {
+    let readers = (2 * cores).max(MIN_THREADS);
     let wanted = walk::Wanted::new(options.collectors);
-    let mut walked = walk::walk(filesystem, &options, &wanted, keep);
+    let walk = |options: &_| in_pool(readers, || walk::walk(filesystem, options, &wanted, keep));
+    let mut walked = walk(&options);
     let mut records = std::mem::take(&mut options.records);
     if let Some(contradiction) = walked.contradiction.take() {
         // Somebody changed bytes and set the times back: nothing of the cache can be trusted.
         options.previous = None;
-        walked = walk::walk(filesystem, &options, &wanted, keep);
+        walked = walk(&options);
         records.facts.extend(contradiction.fact);
     }
-    let mut collected = collect::collect(filesystem, &walked, &options, keep);
+    // What collectors read was read before: more threads than cores would only hold memory.
+    let mut collected = in_pool(cores, || collect::collect(filesystem, &walked, &options, keep));
     records.extend(collected.records);
     records.gaps.append(&mut walked.gaps);
     records.omissions.append(&mut walked.omissions);
     let shipped = collected.shipped;
-    let remembered = alternates::remember(
-        filesystem,
-        &walked.root,
-        shipped.as_ref(),
-        collected.verified,
-        &options,
-        keep,
-    );
+    let (root, verified) = (&walked.root, collected.verified);
+    let remembered = in_pool(readers, || {
+        let fresh = &walked.alternates;
+        alternates::remember(filesystem, root, shipped.as_ref(), verified, fresh, &options, keep)
+    });
     collected.memos.verified = remembered.verified;
     walked.relied_on_previous |= remembered.relied_on_previous;
     finish::assemble(filesystem, options, walked, records, shipped, &collected.memos)
+}
+
+/// Runs in threads of its own, which are gone with all that they held when it returns.
+fn in_pool<T: Send>(threads: usize, run: impl FnOnce() -> T + Send) -> T {
+    match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+        Ok(pool) => pool.install(run),
+        // No threads to be had: the global pool, or at worst this thread alone.
+        Err(_) => run(),
+    }
 }
 
 #[cfg(test)]
@@ -578,6 +579,61 @@ mod tests {
         let names = kept.shipped(&bin.get(b"bin").unwrap().below.unwrap()).unwrap();
         let names: Vec<&Name> = names.entries.iter().map(|entry| &entry.name).collect();
         assert_eq!(format!("{names:?}"), r#"["gone", "p"]"#);
+    }
+
+    #[test]
+    fn the_walk_takes_the_digests_that_the_database_will_ask_for() {
+        use sha2::Digest;
+        fn claims(view: &View<'_>, records: &mut Records) {
+            let key = PackageKey {
+                manager: "any".into(),
+                name: "p".into(),
+                architecture: None,
+                instance: None,
+            };
+            for path in view.found {
+                let mut expectation = Expectation::owned(ShippedSource::File);
+                // Any digest of the kind will do: none of them is right.
+                expectation.digest = Some(match path.names().next() {
+                    Some(b"md5") => ShippedDigest::Md5([0; 16]),
+                    Some(b"sha1") => ShippedDigest::Sha1([0; 20]),
+                    _ => ShippedDigest::Sha256([0; 32]),
+                });
+                let (path, package) = (path.clone(), key.clone().into());
+                records.claims.push(Claim { path, package, expectation });
+            }
+        }
+        static COLLECTOR: Collector =
+            Collector { name: "test", version: 1, summary: "", wanted: &["f*"], collect: claims };
+        static COLLECTORS: &[&Collector] = &[&COLLECTOR];
+        let sizes = || {
+            let long = [16 << 10, 64 << 10, (64 << 10) + 1, 200 << 10, (1 << 20) + 9];
+            (0..200).map(|n| n * 7).chain(long.into_iter().cycle().take(40))
+        };
+        for database in ["/var/lib/dpkg/status", "/lib/apk/db/installed", "/var/lib/rpm/rpmdb"] {
+            let mut memory = MemoryFilesystem::new();
+            memory.file(database, "");
+            let mut contents = Vec::new();
+            for (number, size) in sizes().enumerate() {
+                let kind = ["md5", "sha1", "sha256"][number % 3];
+                let bytes: Vec<u8> =
+                    (0..size).map(|at| (at * 31 + number).to_le_bytes()[0]).collect();
+                memory.file(&format!("/{kind}/{}/f{number}", number % 5), &bytes);
+                contents.push((kind, bytes));
+            }
+            let kept = Kept::default();
+            let scanned = kept.scan(&memory, |options| options.collectors = COLLECTORS);
+            assert_eq!(scanned.manifest.records.gaps, []);
+            for (kind, bytes) in contents {
+                let known = kept.alternate_digests(&ContentDigest::of(&bytes)).unwrap();
+                let is_right = match kind {
+                    "md5" => known.md5 == Some(md5::Md5::digest(&bytes).into()),
+                    "sha1" => known.sha1 == Some(sha1::Sha1::digest(&bytes).into()),
+                    _ => known.sha256 == Some(sha2::Sha256::digest(&bytes).into()),
+                };
+                assert!(is_right, "{database} {kind} {}", bytes.len());
+            }
+        }
     }
 
     #[test]

@@ -1,37 +1,52 @@
-//! MD5 of many files, four of them at a time.
+//! BLAKE3 and MD5 of many files, as many of them at a time as there are lanes.
 //!
 //! A lane reads its file in pieces; when it ends, the next file takes its place, so that the lanes
-//! stay full whatever the files' lengths are. BLAKE3 goes beside it and says whether the bytes are
-//! still those that the walk saw.
+//! stay full whatever the files' lengths are.
 
+use super::bytes::{Block, Hasher};
 use super::lanes::{self, LANES, State};
-use crate::filesystem::resolve::{LastLink, resolve};
 use crate::filesystem::{Filesystem, Node};
-use crate::model::{ContentDigest, Fault, TreePath};
+use crate::model::{ContentDigest, Fault};
 
-/// A whole number of blocks; four of them stay in the second-level cache.
-const PIECE: usize = 64 * 1024;
+/// A whole number of blocks; all lanes' stay in the second-level cache.
+pub(super) const PIECE: usize = 64 * 1024;
 
-/// A file whose MD5 is wanted.
-pub(super) struct Job<'a> {
-    pub(super) path: &'a TreePath,
+/// A file to be read: open, with what the asker knows it by.
+pub(super) struct Job<K> {
+    pub(super) key: K,
+    pub(super) node: Node,
     pub(super) size: u64,
-    pub(super) content: &'a ContentDigest,
 }
 
-/// Hands the MD5 of each file that `next` names to `done`. A file that cannot be read, or has other
-/// bytes than it had, is passed over.
-pub(super) fn each_md5<'a>(
-    filesystem: &dyn Filesystem,
-    next: &mut dyn FnMut() -> Option<Job<'a>>,
-    done: &mut dyn FnMut(&ContentDigest, [u8; 16]),
-) {
-    let mut directory = None;
-    let mut streams: [Option<Stream<'a>>; LANES] = Default::default();
+/// What reading a file to its end, or to the size it should have, gave.
+pub(super) struct Digests {
+    /// Bytes that there were.
+    pub(super) count: u64,
+    pub(super) blake3: ContentDigest,
+    pub(super) md5: [u8; 16],
+}
+
+/// Who names the files and takes what they gave.
+pub(super) trait Work {
+    type Key;
+
+    /// The next file; `None` where there is no more.
+    fn next(&mut self) -> Option<Job<Self::Key>>;
+
+    /// The beginning of a file, which is all of one that has at most [`PIECE`] bytes.
+    fn begins(&mut self, _key: &mut Self::Key, _bytes: &[u8]) {}
+
+    /// A file that was read, or why it was not.
+    fn done(&mut self, job: Job<Self::Key>, result: Result<Digests, Fault>);
+}
+
+/// Reads all files that there are.
+pub(super) fn read_all<W: Work>(filesystem: &dyn Filesystem, work: &mut W) {
+    let mut streams: [Option<Stream<W::Key>>; LANES] = [const { None }; LANES];
     let mut states = [State::START; LANES];
     loop {
         for (slot, state) in streams.iter_mut().zip(&mut states) {
-            advance(slot, state, filesystem, &mut directory, next, done);
+            advance(slot, state, filesystem, work);
         }
         // A lane without a file goes along with another's bytes.
         let Some(any) = streams.iter().flatten().next().map(Stream::rest) else { return };
@@ -43,75 +58,50 @@ pub(super) fn each_md5<'a>(
     }
 }
 
-/// The directory opened last: files come in the order of their paths.
-type Directory = Option<(TreePath, Node)>;
-
 /// Sees to it that the lane has bytes, of its file or of the next one; no file where there is none.
-fn advance<'a>(
-    slot: &mut Option<Stream<'a>>,
+fn advance<W: Work>(
+    slot: &mut Option<Stream<W::Key>>,
     state: &mut State,
     filesystem: &dyn Filesystem,
-    directory: &mut Directory,
-    next: &mut dyn FnMut() -> Option<Job<'a>>,
-    done: &mut dyn FnMut(&ContentDigest, [u8; 16]),
+    work: &mut W,
 ) {
     loop {
-        match slot {
-            Some(stream) if stream.at < stream.buffer.len() => return,
+        match slot.take() {
+            Some(stream) if stream.at < stream.buffer.len() => {
+                *slot = Some(stream);
+                return;
+            }
             Some(stream) if stream.has_ended => {
-                if stream.blake3.finalize().as_bytes() == stream.job.content.as_bytes() {
-                    done(stream.job.content, state.digest());
-                }
-                *slot = None;
+                let (job, count, blake3) = (stream.job, stream.offset, stream.hasher.finish());
+                work.done(job, Ok(Digests { count, blake3, md5: state.digest() }));
             }
-            Some(stream) => {
-                if stream.refill(filesystem).is_err() {
-                    *slot = None;
-                }
-            }
+            Some(mut stream) => match stream.refill(filesystem, work) {
+                Ok(()) => *slot = Some(stream),
+                Err(fault) => work.done(stream.job, Err(fault)),
+            },
             None => {
-                let Some(job) = next() else { return };
+                let Some(job) = work.next() else { return };
                 *state = State::START;
-                *slot = Stream::open(filesystem, job, directory).ok();
+                *slot = Some(Stream::new(job));
             }
         }
     }
 }
 
-struct Stream<'a> {
-    job: Job<'a>,
-    node: Node,
+struct Stream<K> {
+    job: Job<K>,
     offset: u64,
-    blake3: Box<blake3::Hasher>,
+    hasher: Hasher,
     /// Whole blocks; with the padding behind the last of them.
     buffer: Vec<u8>,
     at: usize,
     has_ended: bool,
 }
 
-impl<'a> Stream<'a> {
-    fn open(
-        filesystem: &dyn Filesystem,
-        job: Job<'a>,
-        directory: &mut Directory,
-    ) -> Result<Self, Fault> {
-        let gone = || Fault::damaged("gone meanwhile");
-        let (parent, name) = job.path.parent().zip(job.path.file_name()).ok_or_else(gone)?;
-        if directory.as_ref().is_none_or(|(path, _)| *path != parent) {
-            let found = resolve(filesystem, &parent, LastLink::Keep)?.ok_or_else(gone)?;
-            *directory = Some((parent, filesystem.open(&found.node)?));
-        }
-        let (_, node) = directory.as_ref().ok_or_else(gone)?;
-        let node = filesystem.open(&filesystem.lookup(node, name)?.ok_or_else(gone)?)?;
-        Ok(Self {
-            job,
-            node,
-            offset: 0,
-            blake3: Box::new(blake3::Hasher::new()),
-            buffer: Vec::new(),
-            at: 0,
-            has_ended: false,
-        })
+impl<K> Stream<K> {
+    fn new(job: Job<K>) -> Self {
+        let (hasher, buffer) = (Hasher::Nothing, Vec::new());
+        Self { job, offset: 0, hasher, buffer, at: 0, has_ended: false }
     }
 
     fn rest(&self) -> &[u8] {
@@ -119,13 +109,18 @@ impl<'a> Stream<'a> {
     }
 
     /// Reads the next piece.
-    fn refill(&mut self, filesystem: &dyn Filesystem) -> Result<(), Fault> {
+    fn refill<W: Work<Key = K>>(
+        &mut self,
+        filesystem: &dyn Filesystem,
+        work: &mut W,
+    ) -> Result<(), Fault> {
+        let is_first = self.offset == 0;
         let left = self.job.size.saturating_sub(self.offset);
         let wanted = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
         self.buffer.resize(wanted, 0);
         let mut filled = 0;
         while let Some(part) = self.buffer.get_mut(filled..).filter(|part| !part.is_empty()) {
-            let count = filesystem.read_at(&self.node, self.offset, part)?;
+            let count = filesystem.read_at(&self.job.node, self.offset, part)?;
             if count == 0 {
                 break;
             }
@@ -133,11 +128,15 @@ impl<'a> Stream<'a> {
             self.offset = self.offset.saturating_add(count as u64);
         }
         self.buffer.truncate(filled);
-        self.blake3.update(&self.buffer);
         self.at = 0;
-        if filled < wanted || self.offset == self.job.size {
+        self.has_ended = filled < wanted || self.offset == self.job.size;
+        if is_first {
+            work.begins(&mut self.job.key, &self.buffer);
+        }
+        let bytes = &self.buffer;
+        self.hasher.update(if self.has_ended { Block::Last(bytes) } else { Block::More(bytes) });
+        if self.has_ended {
             lanes::pad(&mut self.buffer, self.offset);
-            self.has_ended = true;
         }
         Ok(())
     }
@@ -147,46 +146,71 @@ impl<'a> Stream<'a> {
 mod tests {
     use super::*;
     use crate::filesystem::memory::MemoryFilesystem;
+    use crate::filesystem::resolve::{LastLink, resolve};
+    use crate::model::TreePath;
     use md5::Digest;
 
+    /// What became of each file, by its number.
+    struct Files<'a> {
+        filesystem: &'a MemoryFilesystem,
+        waiting: Vec<(usize, TreePath, u64)>,
+        begun: Vec<(usize, Vec<u8>)>,
+        done: Vec<(usize, u64, ContentDigest, [u8; 16])>,
+    }
+
+    impl Work for Files<'_> {
+        type Key = usize;
+
+        fn next(&mut self) -> Option<Job<usize>> {
+            let (key, path, size) = self.waiting.pop()?;
+            let found = resolve(self.filesystem, &path, LastLink::Keep).unwrap().unwrap();
+            Some(Job { key, node: self.filesystem.open(&found.node).unwrap(), size })
+        }
+
+        fn begins(&mut self, key: &mut usize, bytes: &[u8]) {
+            self.begun.push((*key, bytes.to_vec()));
+        }
+
+        fn done(&mut self, job: Job<usize>, result: Result<Digests, Fault>) {
+            let Digests { count, blake3, md5 } = result.unwrap();
+            self.done.push((job.key, count, blake3, md5));
+        }
+    }
+
     #[test]
-    fn every_file_has_its_own_digest() {
-        let mut filesystem = MemoryFilesystem::new();
+    fn every_file_has_its_own_digests() {
         let sizes = [0, 1, 63, 64, 65, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 100, 7, 55, 56];
-        let files: Vec<(TreePath, Vec<u8>)> = sizes
+        let mut filesystem = MemoryFilesystem::new();
+        let mut files = Vec::new();
+        for (index, size) in sizes.into_iter().enumerate() {
+            let path = format!("/{}/{index}", index / 5);
+            let bytes: Vec<u8> = (0..size).map(|at| (at * 7 + index).to_le_bytes()[0]).collect();
+            filesystem.file(&path, &bytes);
+            files.push((index, TreePath::parse(path), bytes));
+        }
+        let mut waiting: Vec<(usize, TreePath, u64)> = files
             .iter()
-            .enumerate()
-            .map(|(index, size)| {
-                let path = TreePath::parse(format!("/{}/{index}", index / 5));
-                let bytes = (0..*size).map(|at| (at * 7 + index).to_le_bytes()[0]).collect();
-                (path, bytes)
+            .map(|(index, path, bytes)| (*index, path.clone(), bytes.len() as u64))
+            .collect();
+        // One that is shorter than it should be.
+        waiting.push((99, files[4].1.clone(), 9999));
+        let mut work =
+            Files { filesystem: &filesystem, waiting, begun: Vec::new(), done: Vec::new() };
+        read_all(&filesystem, &mut work);
+        let whole =
+            files.iter().map(|(index, _, bytes)| (*index, bytes)).chain([(99, &files[4].2)]);
+        let expected: Vec<_> = whole
+            .clone()
+            .map(|(index, bytes)| {
+                let md5: [u8; 16] = md5::Md5::digest(bytes).into();
+                (index, bytes.len() as u64, ContentDigest::of(bytes), md5)
             })
             .collect();
-        for (path, bytes) in &files {
-            filesystem.file(&path.to_string(), bytes);
-        }
-        let contents: Vec<ContentDigest> =
-            files.iter().map(|(_, bytes)| ContentDigest::of(bytes)).collect();
-        let other = ContentDigest::of(b"other bytes than there are");
-        let missing = TreePath::parse("/1/missing");
-        let mut jobs = files
-            .iter()
-            .zip(&contents)
-            .map(|((path, bytes), content)| Job { path, size: bytes.len() as u64, content })
-            .chain([
-                Job { path: &missing, size: 1, content: &other },
-                Job { path: &files[1].0, size: 1, content: &other },
-                Job { path: &files[4].0, size: 9999, content: &other },
-            ]);
-        let mut seen = Vec::new();
-        each_md5(&filesystem, &mut || jobs.next(), &mut |content, digest| {
-            seen.push((*content, digest));
-        });
-        let digest = |bytes: &Vec<u8>| -> [u8; 16] { md5::Md5::digest(bytes).into() };
-        let mut expected: Vec<_> =
-            contents.iter().zip(&files).map(|(one, (_, bytes))| (*one, digest(bytes))).collect();
-        expected.sort_unstable();
-        seen.sort_unstable();
-        assert_eq!(seen, expected);
+        work.done.sort_unstable();
+        assert_eq!(work.done, expected);
+        work.begun.sort_unstable();
+        let begun: Vec<_> =
+            whole.map(|(index, bytes)| (index, bytes[..bytes.len().min(PIECE)].to_vec())).collect();
+        assert_eq!(work.begun, begun);
     }
 }

@@ -151,37 +151,81 @@ impl<'a> Trust<'a> {
     }
 }
 
-/// Packs the records of a finished scan; the same records give the same bytes.
-pub(super) fn pack(mut records: Vec<Record>) -> Vec<u8> {
-    records.sort_unstable_by_key(|record| record.inode);
-    records.dedup_by_key(|record| record.inode);
-    let count = u32::try_from(records.len()).unwrap_or(0);
-    let mut rows = Vec::with_capacity(MAGIC.len() + 4 + records.len() * (ROW + 40));
-    rows.extend_from_slice(MAGIC);
-    rows.extend(count.to_le_bytes());
-    let mut lists: Vec<u8> = Vec::new();
-    for record in records.iter().take(count as usize) {
-        let (Ok(offset), Ok(length), Ok(speaking)) = (
-            u32::try_from(lists.len()),
-            u32::try_from(record.inodes.len()),
-            u32::try_from(record.speaking.len()),
-        ) else {
+/// The records of a scan that is under way, each as short as it will be in the blob.
+#[derive(Default)]
+pub(super) struct Records {
+    rows: Vec<PackedRow>,
+    lists: Vec<u8>,
+}
+
+/// A row but for its offset, and where its lists are.
+struct PackedRow {
+    inode: (u64, u64),
+    fingerprint: [u8; FINGERPRINT],
+    content: ContentId,
+    exact: ExactId,
+    offset: usize,
+    inodes: u32,
+    speaking: u32,
+}
+
+impl PackedRow {
+    /// Of the lists, in bytes.
+    fn length(&self) -> usize {
+        8 * self.inodes as usize + 4 * self.speaking as usize
+    }
+}
+
+impl Records {
+    /// Takes one in; one with more entries than a list can have is forgotten.
+    pub(super) fn push(&mut self, record: &Record) {
+        let Record { inode, fingerprint, content, exact, inodes, speaking } = record;
+        let counts = (u32::try_from(inodes.len()), u32::try_from(speaking.len()));
+        let (Ok(inode_count), Ok(speaking_count)) = counts else { return };
+        self.rows.push(PackedRow {
+            inode: *inode,
+            fingerprint: *fingerprint,
+            content: *content,
+            exact: *exact,
+            offset: self.lists.len(),
+            inodes: inode_count,
+            speaking: speaking_count,
+        });
+        self.lists.extend(inodes.iter().flat_map(|inode| inode.to_le_bytes()));
+        self.lists.extend(speaking.iter().flat_map(|number| number.to_le_bytes()));
+    }
+
+    /// The blob; the same records give the same bytes, in whatever order they came.
+    pub(super) fn pack(mut self) -> Vec<u8> {
+        self.rows.sort_unstable_by_key(|row| row.inode);
+        self.rows.dedup_by_key(|row| row.inode);
+        let Ok(count) = u32::try_from(self.rows.len()) else { return Vec::new() };
+        let lists: usize = self.rows.iter().map(PackedRow::length).sum();
+        if u32::try_from(lists).is_err() {
             // Beyond 4 GiB of inode numbers: nothing is remembered, the next scan reads all.
             return Vec::new();
-        };
-        rows.extend(record.inode.0.to_le_bytes());
-        rows.extend(record.inode.1.to_le_bytes());
-        rows.extend(record.fingerprint);
-        rows.extend(record.content.as_bytes());
-        rows.extend(record.exact.as_bytes());
-        rows.extend(offset.to_le_bytes());
-        rows.extend(length.to_le_bytes());
-        rows.extend(speaking.to_le_bytes());
-        lists.extend(record.inodes.iter().flat_map(|inode| inode.to_le_bytes()));
-        lists.extend(record.speaking.iter().flat_map(|number| number.to_le_bytes()));
+        }
+        let mut out = Vec::with_capacity(MAGIC.len() + 4 + self.rows.len() * ROW + lists);
+        out.extend_from_slice(MAGIC);
+        out.extend(count.to_le_bytes());
+        let mut offset = 0_u32;
+        for row in &self.rows {
+            out.extend(row.inode.0.to_le_bytes());
+            out.extend(row.inode.1.to_le_bytes());
+            out.extend(row.fingerprint);
+            out.extend(row.content.as_bytes());
+            out.extend(row.exact.as_bytes());
+            out.extend(offset.to_le_bytes());
+            out.extend(row.inodes.to_le_bytes());
+            out.extend(row.speaking.to_le_bytes());
+            offset = offset.saturating_add(u32::try_from(row.length()).unwrap_or(u32::MAX));
+        }
+        for row in &self.rows {
+            let end = row.offset.saturating_add(row.length());
+            out.extend_from_slice(self.lists.get(row.offset..end).unwrap_or_default());
+        }
+        out
     }
-    rows.extend_from_slice(&lists);
-    rows
 }
 
 /// The fingerprint of a directory's entries, sorted by name, and the inodes that go with it.
@@ -261,7 +305,9 @@ mod tests {
             inodes: (0..number).collect(),
             speaking: (0..number).step_by(2).map(|n| u32::try_from(n).unwrap()).collect(),
         };
-        let blob = pack([5, 1, 3].map(record).to_vec());
+        let mut records = Records::default();
+        [5, 1, 3].iter().for_each(|number| records.push(&record(*number)));
+        let blob = records.pack();
         let trust = Trust::new(&blob, 0).unwrap();
         for number in 0..7 {
             let expected = [1, 3, 5].contains(&number).then(|| record(number));

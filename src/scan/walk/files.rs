@@ -6,8 +6,10 @@ use super::pending::Pending;
 use crate::collect::packages::executables;
 use crate::collect::texts;
 use crate::filesystem::{Metadata, Node};
-use crate::model::{Content, ContentDigest, Entry, Name, Stage, TreePath, Xattr};
+use crate::model::{Content, ContentDigest, Entry, Fault, Name, Stage, TreePath, Xattr};
+use crate::scan::beside::Algorithm;
 use crate::scan::bytes::{self, Digested};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// A file of a batch: its slot, and what is needed to read it.
@@ -17,8 +19,17 @@ pub(super) struct Unread {
     pub(super) metadata: Metadata,
 }
 
+/// A file that is open, with all but its bytes.
+pub(super) struct Opened {
+    pub(super) node: Node,
+    pub(super) metadata: Metadata,
+    xattrs: Option<Vec<Xattr>>,
+    /// Its path, where its text is to be kept.
+    pub(super) text: Option<TreePath>,
+}
+
 /// What reading a file gave.
-struct ReadFile {
+pub(super) struct ReadFile {
     metadata: Metadata,
     digest: Option<ContentDigest>,
     xattrs: Option<Vec<Xattr>>,
@@ -28,18 +39,22 @@ struct ReadFile {
 
 impl Walk<'_> {
     /// Reads a batch of files.
-    pub(super) fn files(&self, pending: &Pending, batch: Vec<Unread>) {
-        let mut done = Vec::with_capacity(batch.len());
-        let directory = self.keep.texts.map(|_| pending.path());
-        for Unread { slot, node, metadata } in batch {
-            let text =
-                directory.as_ref().and_then(|d| self.wanted_text(pending, slot, d, &metadata));
-            done.push((slot, self.file(pending, slot, &node, metadata, text)));
-            self.progress.bytes.fetch_add(metadata.size, Ordering::Relaxed);
+    pub(super) fn files(&self, pending: &Arc<Pending>, batch: Vec<Unread>) {
+        if self.algorithm == Some(Algorithm::Md5) {
+            return self.put_off(pending, batch);
         }
+        let directory = self.keep.texts.map(|_| pending.path());
+        let file = |unread| self.file(pending, directory.as_ref(), unread);
+        let done = batch.iter().map(file).collect();
+        self.hand_in(pending, done);
+    }
+
+    /// What files are goes into their directory.
+    pub(super) fn hand_in(&self, pending: &Pending, done: Vec<(usize, ReadFile)>) {
         let mut speaking = Vec::new();
         let mut building = pending.building();
         for (slot, read) in done {
+            self.progress.bytes.fetch_add(read.metadata.size, Ordering::Relaxed);
             let ReadFile { metadata, digest, xattrs, is_speaking } = read;
             if let Some(entry) = building.entries.get_mut(slot) {
                 let name = entry.name.take();
@@ -71,54 +86,81 @@ impl Walk<'_> {
         if metadata.size == 0 || metadata.size > texts::MAX_TEXT {
             return None;
         }
-        let name = pending.building().entries.get(slot).and_then(|entry| entry.name.clone())?;
-        let path = directory.join(&name);
+        let path = directory.join(&pending.name_of(slot)?);
         self.keep.texts.is_some_and(|texts| (texts.wanted)(&path)).then_some(path)
     }
 
+    /// Reads one file.
     fn file(
         &self,
         pending: &Pending,
-        slot: usize,
-        node: &Node,
-        metadata: Metadata,
-        text: Option<TreePath>,
-    ) -> ReadFile {
-        let unread = |xattrs| ReadFile { metadata, digest: None, xattrs, is_speaking: false };
-        let name = || pending.building().entries.get(slot).and_then(|entry| entry.name.clone());
-        let opened = match self.filesystem.open(node) {
-            Ok(opened) => opened,
+        directory: Option<&TreePath>,
+        unread: &Unread,
+    ) -> (usize, ReadFile) {
+        let read = match self.open(pending, directory, unread) {
+            Ok(opened) => self.read(pending, unread.slot, opened),
+            Err(read) => read,
+        };
+        (unread.slot, read)
+    }
+
+    /// Opens a file and asks for all but its bytes; where it cannot be opened that is all there is.
+    pub(super) fn open(
+        &self,
+        pending: &Pending,
+        directory: Option<&TreePath>,
+        unread: &Unread,
+    ) -> Result<Opened, ReadFile> {
+        let Unread { slot, node, metadata } = unread;
+        let text = directory.and_then(|path| self.wanted_text(pending, *slot, path, metadata));
+        match self.filesystem.open(node) {
+            Ok(node) => {
+                let fault = |fault: &Fault| {
+                    self.gap(pending, pending.name_of(*slot).as_ref(), Stage::Xattrs, fault);
+                };
+                let xattrs = self.filesystem.xattrs(&node).inspect_err(fault).ok();
+                Ok(Opened { node, metadata: *metadata, xattrs, text })
+            }
             Err(fault) => {
-                match name() {
+                match pending.name_of(*slot) {
                     Some(name) => self.fault(pending, &name, node, Stage::Content, &fault),
                     None => self.gap(pending, None, Stage::Content, &fault),
                 }
-                return unread(self.filesystem.xattrs(node).ok());
-            }
-        };
-        let xattrs = self
-            .filesystem
-            .xattrs(&opened)
-            .inspect_err(|fault| self.gap(pending, name().as_ref(), Stage::Xattrs, fault))
-            .ok();
-        let mut copy = Vec::new();
-        let copied = text.as_ref().map(|_| &mut copy);
-        match bytes::digest(self.filesystem, &opened, metadata, copied) {
-            Ok(Digested { metadata, digest, is_executable }) => {
-                if let (Some(path), Some(texts)) = (text, &self.keep.texts)
-                    && let Some(kept) = texts::keep(&path, &copy)
-                {
-                    (texts.take)(digest, &kept);
-                }
-                let is_speaking = is_executable
-                    && executables::says_something(self.filesystem, &opened, metadata.size);
-                ReadFile { metadata, digest: Some(digest), xattrs, is_speaking }
-            }
-            Err(fault) => {
-                self.gap(pending, name().as_ref(), Stage::Content, &fault);
-                unread(xattrs)
+                let xattrs = self.filesystem.xattrs(node).ok();
+                Err(ReadFile { metadata: *metadata, digest: None, xattrs, is_speaking: false })
             }
         }
+    }
+
+    /// Reads an open file by itself.
+    pub(super) fn read(&self, pending: &Pending, slot: usize, opened: Opened) -> ReadFile {
+        let mut copy = Vec::new();
+        let copied = opened.text.as_ref().map(|_| &mut copy);
+        let (node, metadata) = (&opened.node, opened.metadata);
+        match bytes::digest(self.filesystem, node, metadata, copied, self.algorithm) {
+            Ok(digested) => self.digested(opened, digested, &copy),
+            Err(fault) => {
+                self.gap(pending, pending.name_of(slot).as_ref(), Stage::Content, &fault);
+                let Opened { metadata, xattrs, .. } = opened;
+                ReadFile { metadata, digest: None, xattrs, is_speaking: false }
+            }
+        }
+    }
+
+    /// What is to be done with a file's bytes when they are known.
+    pub(super) fn digested(&self, opened: Opened, digested: Digested, copy: &[u8]) -> ReadFile {
+        let Digested { metadata, digest, alternates, is_executable } = digested;
+        if let Some(alternates) = alternates {
+            self.collected().alternates.insert(digest, alternates);
+        }
+        if let (Some(path), Some(texts)) = (opened.text, &self.keep.texts)
+            && let Some(kept) = texts::keep(&path, copy)
+        {
+            (texts.take)(digest, &kept);
+        }
+        let is_speaking = is_executable
+            && executables::says_something(self.filesystem, &opened.node, metadata.size);
+        ReadFile { metadata, digest: Some(digest), xattrs: opened.xattrs, is_speaking }
     }
 
     /// What spoke of its build does so still.

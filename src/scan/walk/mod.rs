@@ -8,16 +8,18 @@ mod entry;
 mod files;
 mod pending;
 mod seal;
+mod together;
 mod wanted;
 
 pub(super) use wanted::Wanted;
 
-use super::trust::{Contradiction, Record, Trust, fingerprint};
-use super::{Keep, Options, Progress};
+use super::beside::{self, Algorithm};
+use super::trust::{Contradiction, Record, Records, Trust, fingerprint};
+use super::{Keep, Options, Progress, Verify};
 use crate::filesystem::{Filesystem, Metadata, Node};
 use crate::model::{
-    Content, DeviceNumber, DirectoryContent, Entry, Fault, FileKind, Gap, HardLinks, Name,
-    Omission, Stage, TreePath, Xattr,
+    AlternateDigests, Content, ContentDigest, DeviceNumber, DirectoryContent, Entry, Fault,
+    FileKind, Gap, HardLinks, Name, Omission, Stage, TreePath, Xattr,
 };
 use entry::{Known, UNKNOWN, plain_entry, stat_entry, unread_directory};
 use files::Unread;
@@ -26,6 +28,7 @@ use rayon::Scope;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use together::Queues;
 
 /// Files that one task reads: enough to be worth a task, few enough to be shared out.
 const BATCH: usize = 32;
@@ -40,9 +43,12 @@ pub(super) struct Walked {
     pub(super) hard_links: Vec<HardLinks>,
     /// For each collector the paths that it wanted, sorted.
     pub(super) found: Vec<Vec<TreePath>>,
-    pub(super) records: Vec<Record>,
+    /// For the next scan.
+    pub(super) trusted: Records,
     pub(super) relied_on_previous: bool,
     pub(super) contradiction: Option<Contradiction>,
+    /// Digests that packages may ask for, of files that were read.
+    pub(super) alternates: HashMap<ContentDigest, AlternateDigests>,
 }
 
 /// What all threads share.
@@ -52,6 +58,10 @@ struct Walk<'a> {
     keep: &'a Keep<'a>,
     wanted: &'a Wanted,
     trust: Option<Trust<'a>>,
+    /// What to digest files with beside BLAKE3.
+    algorithm: Option<Algorithm>,
+    /// Files that wait for others to be read beside.
+    waiting: Mutex<Queues>,
     progress: Progress,
     relied: AtomicBool,
     /// Bytes of all files, read or taken over.
@@ -67,8 +77,9 @@ struct Collected {
     found: Vec<Vec<TreePath>>,
     /// Listed, and removed before they could be read.
     gone: HashSet<TreePath>,
-    records: Vec<Record>,
+    trusted: Records,
     contradiction: Option<Contradiction>,
+    alternates: HashMap<ContentDigest, AlternateDigests>,
     root: Option<Delivery>,
 }
 
@@ -87,6 +98,11 @@ pub(super) fn walk(
         keep,
         wanted,
         trust: options.previous.and_then(|previous| Trust::new(previous.cache, seed)),
+        algorithm: match options.verify {
+            Verify::All => beside::asked_for(filesystem),
+            Verify::Changed => None,
+        },
+        waiting: Mutex::default(),
         progress: Progress::new(),
         relied: AtomicBool::new(false),
         total: AtomicU64::new(0),
@@ -100,6 +116,7 @@ pub(super) fn walk(
     let inode = metadata.as_ref().map_or((0, 0), |metadata| metadata.inode);
     let root = Arc::new(Pending::new(None, None, inode, true));
     rayon::scope(|scope| walk.directory(scope, &node, root));
+    walk.read_rest();
     walk.finish(metadata)
 }
 
@@ -472,9 +489,10 @@ impl<'a> Walk<'a> {
             omissions: collected.omissions,
             hard_links,
             found: collected.found,
-            records: collected.records,
+            trusted: collected.trusted,
             relied_on_previous: self.relied.into_inner(),
             contradiction: collected.contradiction,
+            alternates: collected.alternates,
         }
     }
 }

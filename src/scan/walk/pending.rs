@@ -81,6 +81,11 @@ impl Pending {
         path
     }
 
+    /// The name of one of its entries.
+    pub(super) fn name_of(&self, slot: usize) -> Option<Name> {
+        self.building().entries.get(slot)?.name.clone()
+    }
+
     pub(super) fn building(&self) -> MutexGuard<'_, Building> {
         self.building.lock().unwrap_or_else(PoisonError::into_inner)
     }

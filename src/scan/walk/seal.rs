@@ -22,7 +22,7 @@ impl Walk<'_> {
                 self.relied.store(true, Ordering::Relaxed);
                 let content =
                     DirectoryContent::Read { content: record.content, exact: record.exact };
-                self.collected().records.push(record);
+                self.collected().trusted.push(&record);
                 return Delivery { content, xattrs, is_unchanged: true };
             }
             match self.patched(&record, building.delivered) {
@@ -101,7 +101,7 @@ impl Walk<'_> {
             speaking.sort_unstable();
             let inode = pending.inode;
             let record = Record { inode, fingerprint, content, exact, inodes, speaking };
-            self.collected().records.push(record);
+            self.collected().trusted.push(&record);
         }
     }
 }
