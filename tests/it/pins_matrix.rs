@@ -974,6 +974,13 @@ pub const COMMANDS: &[Row] = &[
     ("svn co -r 1234 «https://svn.e.org/r»", &[("git", "https://svn.e.org/r", "exact")]),
     ("git submodule update --init «--remote»", &[("git", "submodules", "floating")]),
     ("docker build -t app . && docker run app:latest", &[]),
+    ("buildah bud -t app . && buildah from app && buildah run app-working-container true", &[]),
+    ("kubectl set selector services app role=web", &[]),
+    (
+        "kubectl set image deployment/web web=«nginx:1.25.3»",
+        &[("container-image", "nginx", "exact")],
+    ),
+    ("pip install \"«$DIR/app»\" «jq»", &[("pip", "…/app", "unknown"), ("pip", "jq", "none")]),
     ("npm «install-test»", &[("npm", "install-test", "range")]),
     ("go get «example.org/a@latest» example.org/b@none", &[("go", "example.org/a", "none")]),
     ("pip install --no-index --find-links=/wheels app", &[]),

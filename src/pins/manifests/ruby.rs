@@ -74,6 +74,8 @@ enum Word {
     Text(Range<usize>),
     /// `name:` or `:name =>`.
     Key(String),
+    /// An argument that the program makes up: a variable, a call.
+    Made(String),
 }
 
 /// The strings and the names of options of a statement.
@@ -100,6 +102,8 @@ fn words(text: &str, range: Range<usize>) -> Vec<Word> {
             let old = before.ends_with(':') && behind.trim_start().starts_with("=>");
             if behind.starts_with(": ") || behind.starts_with(":\n") || old {
                 found.push(Word::Key(name.to_owned()));
+            } else if before.trim_end().ends_with([',', '*']) {
+                found.push(Word::Made(name.to_owned()));
             }
         }
         at = at.saturating_add(length);
@@ -116,8 +120,11 @@ fn gem(fragment: &Fragment, words: &[Word], lock: Option<&locks::Lock>, audit: &
     let mut constraints: Vec<Range<usize>> = Vec::new();
     let mut options: Vec<(&str, Range<usize>)> = Vec::new();
     let mut key: Option<&str> = None;
+    let mut made: Option<&str> = None;
     for word in words.iter().skip(1) {
         match word {
+            Word::Made(name) if options.is_empty() && key.is_none() => made = Some(name),
+            Word::Made(_) => {}
             Word::Key(name) => key = Some(name),
             Word::Text(range) => match key.take() {
                 Some(name) => options.push((name, range.clone())),
@@ -141,7 +148,10 @@ fn gem(fragment: &Fragment, words: &[Word], lock: Option<&locks::Lock>, audit: &
         return;
     }
     let texts: Vec<&str> = constraints.iter().map(|range| fragment.get(range.clone())).collect();
-    let requested = texts.join(", ");
+    let requested = match made {
+        Some(name) if texts.is_empty() => format!("${{{name}}}"),
+        _ => texts.join(", "),
+    };
     // Reported from the first constraint to the last, or at the name where there is none.
     let at = match (constraints.first(), constraints.last()) {
         (Some(first), Some(last)) => first.start..last.end,
@@ -180,6 +190,14 @@ mod tests {
                 "git https://e.org/d none @main",
                 "gem f range @~> 3.0",
             ],
+        );
+        check_files(
+            &CARRIER,
+            &[(
+                "Gemfile",
+                "gem 'a', version, :require => false\ngem 'b', *place(v)\ngem 'c', group\n",
+            )],
+            &["gem a unknown @a", "gem b unknown @b", "gem c unknown @c"],
         );
         let lock = "GIT\n  remote: x\n  specs:\n    d (0.1)\n\nGEM\n  specs:\n    a (1.0)\n    b (1.2.9)\n    c (2.0.0)\n    f (2.9.0)\n\nDEPENDENCIES\n  a\n";
         check_files(

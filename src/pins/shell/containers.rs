@@ -5,6 +5,7 @@ use super::interpret::Interpreter;
 use super::options::{Arguments, Dashes};
 use super::package::{Package, is_url};
 use super::words::Word;
+use super::wrappers::base;
 use crate::pins::audit::InputId;
 use crate::pins::classify;
 use crate::pins::environment::MachineFile;
@@ -188,11 +189,17 @@ impl Interpreter<'_, '_> {
             "pull" | "pullimage" | "from" => {
                 let arguments = Arguments::parse(rest, RUN_VALUED, Dashes::Clusters);
                 for image in &arguments.operands {
-                    self.image(image);
+                    if !self.is_made_here(image.text()) && image.text() != "scratch" {
+                        self.image(image);
+                    }
                 }
             }
             "build" | "buildx" | "tag" | "commit" | "import" | "bud" => {
                 self.made_here(&subcommand, rest);
+            }
+            // Its operand is a container.
+            "run" if words.first().is_some_and(|word| base(word.text()) == "buildah") => {
+                self.container_exec(rest, output);
             }
             "run" | "create" => self.container_run(rest, output),
             "exec" => self.container_exec(rest, output),
@@ -261,7 +268,7 @@ impl Interpreter<'_, '_> {
     fn container_exec(&mut self, rest: &[Word], output: &Output) {
         let position = rest.iter().position(|word| {
             super::managers::is_known(word.text())
-                || ["sh", "bash"].contains(&super::wrappers::base(word.text()).as_str())
+                || ["sh", "bash"].contains(&base(word.text()).as_str())
         });
         if let Some(position) = position {
             self.call_elsewhere(rest.get(position..).unwrap_or_default(), output);
@@ -294,7 +301,8 @@ impl Interpreter<'_, '_> {
         for image in arguments.values(&["--image"]) {
             self.image(image);
         }
-        if subcommand == "set" {
+        let sets_image = arguments.operands.get(1).is_some_and(|word| word.text() == "image");
+        if subcommand == "set" && sets_image {
             for word in arguments.operands.iter().skip(2) {
                 if let Some((_, image)) = word.split_once('=') {
                     self.image(&image);

@@ -172,9 +172,16 @@ pub(super) fn requirement(shell: &mut Interpreter<'_, '_>, word: &Word, hashes: 
     let archive = [".whl", ".tar.gz", ".zip", ".tar.bz2", ".txt"];
     if is_local(text)
         || archive.iter().any(|suffix| text.ends_with(suffix))
-        || text.contains('/') && !text.contains(UNKNOWN)
+        || text.contains('/') && !text.starts_with(UNKNOWN)
         || text.is_empty()
     {
+        return;
+    }
+    if text.starts_with(UNKNOWN) && text.contains('/') {
+        // A folder here, or an address.
+        let mut package = Package::new(Ecosystem::Pip, word, text, "");
+        package.strength = Strength::Unknown;
+        shell.package(package);
         return;
     }
     let (name, version) = split_requirement(text);
