@@ -70,7 +70,7 @@ pub enum MachineFile {
 }
 
 /// Files of one machine that are remembered: names are looked for among all of them.
-const MAX_FILES: usize = 2000;
+const MAX_FILES: usize = 500;
 
 /// Files by their path in the machine.
 #[derive(Clone, Debug, Default)]

@@ -9,8 +9,8 @@ use tree_sitter::{Language, ParseOptions, ParseState, Parser, Tree};
 
 /// How often the parser may report progress, which it does after every hundred operations: about ten
 /// microseconds of time and five kilobytes of tree. A text that needs more is given up; honest ones
-/// of two megabytes need less.
-const MAX_PROGRESS: usize = 25_000;
+/// of a megabyte need less.
+const MAX_PROGRESS: usize = 18_000;
 
 /// What the lexer is given at once.
 const CHUNK: usize = 4096;

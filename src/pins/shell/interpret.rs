@@ -244,8 +244,10 @@ impl Interpreter<'_, '_> {
             self.remember_sum(&name, word);
         }
         // A value that grows line by line is copied with each.
-        let old = self.environment.get(&name).filter(|_| append).map_or(0, |old| old.values.len());
+        let old = self.environment.get(&name).filter(|_| append);
         let length: usize = words.iter().map(|word| word.text().len()).sum();
+        let length = old.map_or(0, |old| old.texts().map(str::len).sum()).saturating_add(length);
+        let old = old.map_or(0, |old| old.values.len());
         let values = words.len().saturating_add(old).saturating_mul(VALUE_COST);
         if !self.audit.spend(values.saturating_add(length / 16)) {
             return;

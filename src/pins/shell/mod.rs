@@ -72,7 +72,7 @@ pub struct Context {
 const OPERATORS: &[&str] = &["&&", "||", ";", "|", ">"];
 
 /// Longer texts are not parsed; the carrier's file is bounded, but decoded layers (gzip) are not.
-const MAX_TEXT: usize = 5 * 1024 * 1024;
+const MAX_TEXT: usize = 3 * 1024 * 1024;
 
 /// Audits the commands of `fragment`, whose raw ranges count in [`Audit::file`].
 ///

@@ -14,16 +14,27 @@ thread_local! {
 /// Brackets that are open at once. Each is a level of the tree, and no person comes near.
 const MAX_OPEN: usize = 20_000;
 
-/// Whether a text opens more brackets than a tree should have levels, whatever is quoted.
+/// Bars and backticks, of which the parser weighs two readings and needs kilobytes for each: in one
+/// line, and in all.
+const MAX_BARS_IN_LINE: usize = 1000;
+const MAX_BARS: usize = 20_000;
+
+/// Whether a text opens more brackets than a tree should have levels, or has more bars than anyone
+/// writes, whatever is quoted.
 fn is_too_deep(text: &str) -> bool {
-    let mut open = 0_usize;
+    let (mut open, mut line, mut bars) = (0_usize, 0_usize, 0_usize);
     text.bytes().any(|byte| {
         match byte {
             b'(' | b'{' | b'[' => open = open.saturating_add(1),
             b')' | b'}' | b']' => open = open.saturating_sub(1),
+            b'|' | b'`' => {
+                line = line.saturating_add(1);
+                bars = bars.saturating_add(1);
+            }
+            b'\n' => line = 0,
             _ => {}
         }
-        open > MAX_OPEN
+        open > MAX_OPEN || line > MAX_BARS_IN_LINE || bars > MAX_BARS
     })
 }
 
