@@ -99,7 +99,7 @@ impl Walk<'_> {
     ) -> (usize, ReadFile) {
         let read = match self.open(pending, directory, unread) {
             Ok(opened) => self.read(pending, unread.slot, opened),
-            Err(read) => read,
+            Err(read) => *read,
         };
         (unread.slot, read)
     }
@@ -110,7 +110,7 @@ impl Walk<'_> {
         pending: &Pending,
         directory: Option<&TreePath>,
         unread: &Unread,
-    ) -> Result<Opened, ReadFile> {
+    ) -> Result<Opened, Box<ReadFile>> {
         let Unread { slot, node, metadata } = unread;
         let text = directory.and_then(|path| self.wanted_text(pending, *slot, path, metadata));
         match self.filesystem.open(node) {
@@ -127,7 +127,12 @@ impl Walk<'_> {
                     None => self.gap(pending, None, Stage::Content, &fault),
                 }
                 let xattrs = self.filesystem.xattrs(node).ok();
-                Err(ReadFile { metadata: *metadata, digest: None, xattrs, is_speaking: false })
+                Err(Box::new(ReadFile {
+                    metadata: *metadata,
+                    digest: None,
+                    xattrs,
+                    is_speaking: false,
+                }))
             }
         }
     }
@@ -138,7 +143,7 @@ impl Walk<'_> {
         let copied = opened.text.as_ref().map(|_| &mut copy);
         let (node, metadata) = (&opened.node, opened.metadata);
         match bytes::digest(self.filesystem, node, metadata, copied, self.algorithm) {
-            Ok(digested) => self.digested(opened, digested, &copy),
+            Ok(digested) => self.digested(opened, &digested, &copy),
             Err(fault) => {
                 self.gap(pending, pending.name_of(slot).as_ref(), Stage::Content, &fault);
                 let Opened { metadata, xattrs, .. } = opened;
@@ -148,8 +153,8 @@ impl Walk<'_> {
     }
 
     /// What is to be done with a file's bytes when they are known.
-    pub(super) fn digested(&self, opened: Opened, digested: Digested, copy: &[u8]) -> ReadFile {
-        let Digested { metadata, digest, alternates, is_executable } = digested;
+    pub(super) fn digested(&self, opened: Opened, digested: &Digested, copy: &[u8]) -> ReadFile {
+        let Digested { metadata, digest, alternates, is_executable } = *digested;
         if let Some(alternates) = alternates {
             self.collected().alternates.insert(digest, alternates);
         }

@@ -119,7 +119,7 @@ impl Work for Together<'_, '_> {
             let may_be_text = unread.metadata.size <= MAX_TEXT && self.walk.keep.texts.is_some();
             let directory = may_be_text.then(|| pending.path());
             match self.walk.open(&pending, directory.as_ref(), &unread) {
-                Err(read) => self.done.push((pending, slot, read)),
+                Err(read) => self.done.push((pending, slot, *read)),
                 Ok(opened) if self.has_holes(&opened) => {
                     let read = self.walk.read(&pending, slot, opened);
                     self.done.push((pending, slot, read));
@@ -154,7 +154,7 @@ impl Work for Together<'_, '_> {
                 });
                 let digest = digests.blake3;
                 let digested = Digested { metadata, digest, alternates, is_executable };
-                self.walk.digested(opened, digested, &copy)
+                self.walk.digested(opened, &digested, &copy)
             }
             // It changes, or cannot be read: again, by itself, with all that is said about that.
             _ => self.walk.read(&pending, slot, opened),
