@@ -5,7 +5,7 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 0 | [`model`] |
+//! | 0 | [`machine`], [`model`] |
 //! | 1 | [`block`] |
 //! | 2 | [`filesystem`] |
 //! | 3 | [`targets`], [`collect`], [`pins`] |
@@ -18,6 +18,7 @@ pub mod cli;
 pub mod collect;
 pub mod compare;
 pub mod filesystem;
+mod machine;
 pub mod model;
 pub mod pins;
 pub mod policy;

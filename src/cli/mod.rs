@@ -5,7 +5,6 @@
 //! printed.
 
 mod accept;
-mod allocator;
 mod baseline;
 mod check;
 mod compare;
@@ -101,7 +100,7 @@ enum Command {
 /// Runs the program with the process's own arguments.
 #[must_use]
 pub fn main() -> ExitCode {
-    allocator::tune();
+    crate::machine::tune_allocator();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -10,10 +10,11 @@ use crate::model::{
     AlternateDigests, Content, ContentDigest, ContentId, DirectoryContent, Entry, ExactId,
     Expectation, Fault, PackageKey, ShippedDigest, ShippedId, ShippedSource, TreePath,
 };
+use rayon::Scope;
 use rayon::prelude::*;
 use sha2::Digest;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Which files get the digests that package databases record.
@@ -69,11 +70,11 @@ pub(super) fn remember(
     let (Some(shipped), Some(current)) = (shipped, directory_of(root)) else {
         return Remembered::default();
     };
-    let mut asked = Asking { keep, fresh, by_content: HashMap::new(), all: Vec::new() };
-    // A directory that cannot be fetched leaves its files unverified.
-    let is_whole = asked.walk(current, *shipped, past).is_ok();
-    let count = compute_all(filesystem, &asked.all, keep);
-    let is_whole = is_whole && count == asked.all.len() && options.verify == Verify::All;
+    let asking = Asking { keep, fresh, asked: Mutex::default(), is_broken: AtomicBool::new(false) };
+    let asked = asking.walk(&Place { path: TreePath::root(), current, shipped: *shipped, past });
+    let count = compute_all(filesystem, &asked, keep);
+    let is_whole =
+        !asking.is_broken.into_inner() && count == asked.len() && options.verify == Verify::All;
     Remembered {
         verified: is_whole.then_some(Verified { root: current, shipped: *shipped }),
         relied_on_previous: options.verify == Verify::All && past.is_some(),
@@ -87,69 +88,98 @@ fn directory_of(entry: &Entry) -> Option<ExactId> {
     }
 }
 
-/// Collects what is to be computed, each content once, neighbours beside each other.
+/// Collects what is to be computed, each content once.
 struct Asking<'a> {
     keep: &'a Keep<'a>,
     /// What the walk has computed.
     fresh: &'a HashMap<ContentDigest, AlternateDigests>,
-    by_content: HashMap<ContentDigest, usize>,
-    all: Vec<Asked>,
+    asked: Mutex<HashMap<ContentDigest, Asked>>,
+    /// A directory could not be fetched, which leaves its files unverified.
+    is_broken: AtomicBool,
 }
 
 /// What lay at a directory before: its tree, and what was shipped into it where that matters too.
 type Past = (ExactId, Option<ShippedId>);
 
+/// A directory: its tree, what was shipped into it, and its past.
+struct Place {
+    path: TreePath,
+    current: ExactId,
+    shipped: ShippedId,
+    past: Option<Past>,
+}
+
 impl Asking<'_> {
     /// Walks the tree of what is and the tree of what was shipped together, past what is as it was.
-    fn walk(&mut self, root: ExactId, shipped: ShippedId, past: Option<Past>) -> Result<(), Fault> {
-        if past == Some((root, Some(shipped))) {
-            return Ok(());
+    /// Returns neighbours beside each other.
+    fn walk(&self, root: &Place) -> Vec<Asked> {
+        rayon::scope(|scope| self.visit(scope, root));
+        let asked = std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut asked: Vec<Asked> = asked.into_values().collect();
+        asked.sort_unstable_by(|left, right| left.path.cmp(&right.path));
+        asked
+    }
+
+    fn visit<'s>(&'s self, scope: &Scope<'s>, place: &Place) {
+        if place.past == Some((place.current, Some(place.shipped))) {
+            return;
         }
-        let mut pending = vec![(TreePath::root(), root, shipped, past)];
-        while let Some((path, current, shipped, past)) = pending.pop() {
-            let tree = self.keep.source.tree(&current)?;
-            let shipped = self.keep.source.shipped(&shipped)?;
-            let old = past.map(|(tree, _)| self.keep.source.tree(&tree)).transpose()?;
-            let old_shipped = past.and_then(|(_, shipped)| shipped);
-            let old_shipped = old_shipped.map(|id| self.keep.source.shipped(&id)).transpose()?;
-            for claimed in &shipped.entries {
-                let name = claimed.name.as_bytes();
-                let Some(entry) = tree.get(name) else { continue };
-                let before = old.as_ref().and_then(|old| old.get(name));
-                let claimed_before = old_shipped.as_ref().map(|old| old.get(name));
-                match &entry.content {
-                    Content::Directory(DirectoryContent::Read { content, exact }) => {
-                        let Some(below) = claimed.below else { continue };
-                        let old_below = claimed_before.map(|old| old.and_then(|old| old.below));
-                        if old_below.is_none_or(|old| old == Some(below))
-                            && is_content(before, content)
-                        {
-                            continue;
-                        }
-                        // Without what was shipped the past of a directory tells nothing.
-                        let past = before.and_then(directory_of).and_then(|id| match old_below {
-                            None => Some((id, None)),
-                            Some(old) => old.map(|old| (id, Some(old))),
-                        });
-                        pending.push((path.join(&claimed.name), *exact, below, past));
-                    }
-                    Content::File { size, digest: Some(digest) } => {
-                        let same_claims = claimed_before
-                            .is_none_or(|old| old.is_some_and(|old| old.claims == claimed.claims));
-                        if same_claims && before.is_some_and(|old| old.content == entry.content) {
-                            continue;
-                        }
-                        self.file(|| path.join(&claimed.name), *size, *digest, &claimed.claims)?;
-                    }
-                    _ => {}
+        match self.directory(place) {
+            Ok(below) => {
+                for place in below {
+                    scope.spawn(move |scope| self.visit(scope, &place));
                 }
             }
+            Err(_) => self.is_broken.store(true, Ordering::Relaxed),
         }
-        Ok(())
+    }
+
+    /// Sees to the files of a directory; returns the directories below it.
+    fn directory(&self, place: &Place) -> Result<Vec<Place>, Fault> {
+        let Place { path, current, shipped, past } = place;
+        let tree = self.keep.source.tree(current)?;
+        let shipped = self.keep.source.shipped(shipped)?;
+        let old = past.map(|(tree, _)| self.keep.source.tree(&tree)).transpose()?;
+        let old_shipped = past.and_then(|(_, shipped)| shipped);
+        let old_shipped = old_shipped.map(|id| self.keep.source.shipped(&id)).transpose()?;
+        let mut places = Vec::new();
+        for claimed in &shipped.entries {
+            let name = claimed.name.as_bytes();
+            let Some(entry) = tree.get(name) else { continue };
+            let before = old.as_ref().and_then(|old| old.get(name));
+            let claimed_before = old_shipped.as_ref().map(|old| old.get(name));
+            match &entry.content {
+                Content::Directory(DirectoryContent::Read { content, exact }) => {
+                    let Some(below) = claimed.below else { continue };
+                    let old_below = claimed_before.map(|old| old.and_then(|old| old.below));
+                    if old_below.is_none_or(|old| old == Some(below)) && is_content(before, content)
+                    {
+                        continue;
+                    }
+                    // Without what was shipped the past of a directory tells nothing.
+                    let past = before.and_then(directory_of).and_then(|id| match old_below {
+                        None => Some((id, None)),
+                        Some(old) => old.map(|old| (id, Some(old))),
+                    });
+                    let path = path.join(&claimed.name);
+                    places.push(Place { path, current: *exact, shipped: below, past });
+                }
+                Content::File { size, digest: Some(digest) } => {
+                    let same_claims = claimed_before
+                        .is_none_or(|old| old.is_some_and(|old| old.claims == claimed.claims));
+                    if same_claims && before.is_some_and(|old| old.content == entry.content) {
+                        continue;
+                    }
+                    self.file(|| path.join(&claimed.name), *size, *digest, &claimed.claims)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(places)
     }
 
     fn file(
-        &mut self,
+        &self,
         path: impl FnOnce() -> TreePath,
         size: u64,
         content: ContentDigest,
@@ -171,14 +201,12 @@ impl Asking<'_> {
         if wanted.iter().all(|wanted| known.matches(wanted).is_some()) {
             return Ok(());
         }
-        let index = self.by_content.get(&content).copied();
-        match index.and_then(|index| self.all.get_mut(index)) {
-            Some(asked) => asked.wanted.extend(wanted),
-            None => {
-                self.by_content.insert(content, self.all.len());
-                self.all.push(Asked { path: path(), size, content, wanted });
-            }
-        }
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = asked.entry(content).or_insert_with(|| {
+            let wanted = Vec::new();
+            Asked { path: path(), size, content, wanted }
+        });
+        asked.wanted.extend(wanted);
         Ok(())
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::filesystem::Filesystem;
 use crate::filesystem::resolve::{LastLink, resolve};
-use crate::model::{AlternateDigests, TreePath};
+use crate::model::{AlternateDigests, Name, TreePath};
 use sha2::Digest;
 
 /// A digest that package databases name.
@@ -36,6 +36,27 @@ pub(super) fn asked_for(filesystem: &dyn Filesystem) -> Option<Algorithm> {
         matches!(resolve(filesystem, &TreePath::parse(path), LastLink::Follow), Ok(Some(_)))
     };
     DATABASES.iter().find(|(path, _)| lies_there(path)).map(|(_, algorithm)| *algorithm)
+}
+
+/// Directories of the root into which no package puts more than a few small files. What grows there
+/// is often large.
+const NOT_SHIPPED: [&[u8]; 10] =
+    [b"home", b"lost+found", b"media", b"mnt", b"proc", b"root", b"run", b"srv", b"tmp", b"var"];
+
+/// Whether packages may put files into a directory of this name, of the root or of another. What
+/// Python has compiled counts as made here: so it is where the database names MD5.
+pub(super) fn may_ship_into(is_in_root: bool, name: &Name) -> bool {
+    let name = name.as_bytes();
+    !(is_in_root && NOT_SHIPPED.contains(&name)) && name != b"__pycache__"
+}
+
+/// Whether a file of this name is made here from what packages shipped. These are among the longest
+/// of a system, and the longest file of all decides how long reading together takes.
+pub(super) fn is_made_here(name: &Name) -> bool {
+    let name = name.as_bytes();
+    matches!(name, b"hwdb.bin" | b"locale-archive")
+        || name.starts_with(b"initrd.img-")
+        || name.starts_with(b"initramfs-")
 }
 
 /// A digest of one stream.

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 const BUFFER: usize = 64 * 1024;
 
 /// Below this, asking for holes costs more than reading them.
-pub(super) const SPARSE_FROM: u64 = 1024 * 1024;
+const SPARSE_FROM: u64 = 1024 * 1024;
 
 /// A file that changes as often as this while it is read is given up.
 const ATTEMPTS: usize = 3;
@@ -51,8 +51,7 @@ pub(super) fn digest(
         }
         let read = each_block(filesystem, node, before.size, &mut |block| {
             if let Some(copy) = &mut copy {
-                let room = COPY.saturating_sub(copy.len()).min(block.bytes().len());
-                copy.extend_from_slice(block.bytes().get(..room).unwrap_or_default());
+                copy_up_to_limit(copy, block.bytes());
             }
             if matches!(hasher, Hasher::Nothing) {
                 is_executable = executables::is_executable(block.bytes());
@@ -78,6 +77,12 @@ pub(super) fn digest(
         }
     }
     Err(Fault::limit(format!("changed each of the {ATTEMPTS} times that it was read")))
+}
+
+/// Copies the bytes of a file that come next, as far as they are kept.
+pub(super) fn copy_up_to_limit(copy: &mut Vec<u8>, bytes: &[u8]) {
+    let room = COPY.saturating_sub(copy.len()).min(bytes.len());
+    copy.extend_from_slice(bytes.get(..room).unwrap_or_default());
 }
 
 /// Whether nothing was written to a file between two looks at it.

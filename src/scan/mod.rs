@@ -10,7 +10,6 @@ mod beside;
 mod bytes;
 mod collect;
 mod finish;
-mod lanes;
 mod memo;
 mod shipped;
 mod streams;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Rooms by floor, as `ARCHITECTURE` and `src/lib.rs` list them.
 const FLOORS: &[(u8, &[&str])] = &[
-    (0, &["model"]),
+    (0, &["machine", "model"]),
     (1, &["block"]),
     (2, &["filesystem"]),
     (3, &["targets", "collect", "pins"]),

@@ -7,7 +7,7 @@ use crate::collect::packages::executables;
 use crate::collect::texts;
 use crate::filesystem::{Metadata, Node};
 use crate::model::{Content, ContentDigest, Entry, Fault, Name, Stage, TreePath, Xattr};
-use crate::scan::beside::Algorithm;
+use crate::scan::beside::{self, Algorithm};
 use crate::scan::bytes::{self, Digested};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -40,9 +40,16 @@ pub(super) struct ReadFile {
 impl Walk<'_> {
     /// Reads a batch of files.
     pub(super) fn files(&self, pending: &Arc<Pending>, batch: Vec<Unread>) {
-        if self.algorithm == Some(Algorithm::Md5) {
-            return self.put_off(pending, batch);
-        }
+        let batch = if pending.may_be_shipped && self.algorithm == Some(Algorithm::Md5) {
+            let is_made_here = |unread: &Unread| {
+                pending.name_of(unread.slot).is_some_and(|name| beside::is_made_here(&name))
+            };
+            let (alone, together) = batch.into_iter().partition(is_made_here);
+            self.put_off(pending, together);
+            alone
+        } else {
+            batch
+        };
         let directory = self.keep.texts.map(|_| pending.path());
         let file = |unread| self.file(pending, directory.as_ref(), unread);
         let done = batch.iter().map(file).collect();
@@ -142,7 +149,8 @@ impl Walk<'_> {
         let mut copy = Vec::new();
         let copied = opened.text.as_ref().map(|_| &mut copy);
         let (node, metadata) = (&opened.node, opened.metadata);
-        match bytes::digest(self.filesystem, node, metadata, copied, self.algorithm) {
+        let algorithm = self.algorithm.filter(|_| pending.may_be_shipped);
+        match bytes::digest(self.filesystem, node, metadata, copied, algorithm) {
             Ok(digested) => self.digested(opened, &digested, &copy),
             Err(fault) => {
                 self.gap(pending, pending.name_of(slot).as_ref(), Stage::Content, &fault);

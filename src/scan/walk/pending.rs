@@ -1,6 +1,7 @@
 //! A directory that is being read, and what it tells its parent when it is done.
 
 use crate::model::{DirectoryContent, Entry, ExactId, Name, TreePath, Xattr};
+use crate::scan::beside;
 use crate::scan::trust::Record;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,6 +27,8 @@ pub(super) struct Pending {
     pub(super) is_partial: AtomicBool,
     /// Whether its own extended attributes are not known from its parent's tree.
     pub(super) needs_xattrs: bool,
+    /// Whether packages may have put files here whose digests they name.
+    pub(super) may_be_shipped: bool,
     pub(super) building: Mutex<Building>,
 }
 
@@ -56,6 +59,12 @@ impl Pending {
         inode: (u64, u64),
         needs_xattrs: bool,
     ) -> Self {
+        let may_be_shipped = match (&parent, &name) {
+            (Some((parent, _)), Some(name)) => {
+                parent.may_be_shipped && beside::may_ship_into(parent.parent.is_none(), name)
+            }
+            _ => true,
+        };
         Self {
             parent,
             name,
@@ -63,6 +72,7 @@ impl Pending {
             remaining: AtomicUsize::new(1),
             is_partial: AtomicBool::new(false),
             needs_xattrs,
+            may_be_shipped,
             building: Mutex::default(),
         }
     }

@@ -10,7 +10,7 @@ use super::pending::Pending;
 use crate::collect::packages::executables;
 use crate::collect::texts::MAX_TEXT;
 use crate::model::{AlternateDigests, Fault};
-use crate::scan::bytes::{Digested, SPARSE_FROM, is_unchanged};
+use crate::scan::bytes::{Digested, copy_up_to_limit, is_unchanged};
 use crate::scan::streams::{Digests, Job, Work, read_all};
 use rayon::prelude::*;
 use std::sync::atomic::Ordering;
@@ -25,13 +25,15 @@ struct Class {
     together: usize,
 }
 
-/// Shortest first.
-const CLASSES: [Class; 4] = [
-    Class { from: 0, together: 64 },
-    Class { from: 16 * 1024, together: 32 },
-    Class { from: 128 * 1024, together: 32 },
-    Class { from: 1024 * 1024, together: 64 },
+/// Shortest first. Long files take long in whatever lane: they begin together, when all are known.
+const CLASSES: [Class; 3] = [
+    Class { from: 0, together: 128 },
+    Class { from: 16 * 1024, together: 128 },
+    Class { from: 128 * 1024, together: 512 },
 ];
+
+/// Below this a file with holes is read like others: MD5 has to see the zeros anyway.
+const SPARSE_FROM: u64 = 64 * 1024 * 1024;
 
 /// Threads that what is left is shared out to: with more, lanes would stay empty.
 const SHARES: usize = 2;
@@ -134,10 +136,12 @@ impl Work for Together<'_, '_> {
         }
     }
 
-    fn begins(&mut self, key: &mut Reading, bytes: &[u8]) {
-        key.is_executable = executables::is_executable(bytes);
+    fn piece(&mut self, key: &mut Reading, offset: u64, bytes: &[u8]) {
+        if offset == 0 {
+            key.is_executable = executables::is_executable(bytes);
+        }
         if key.opened.text.is_some() {
-            key.copy = bytes.to_vec();
+            copy_up_to_limit(&mut key.copy, bytes);
         }
     }
 
