@@ -25,7 +25,8 @@ const MAPPED_FROM: i32 = 128 * 1024;
 #[cfg(target_env = "gnu")]
 const MIN_ARENAS: i32 = 8;
 
-/// Sets how the C library's allocator behaves: to be called before there are threads. Where it fails, nothing but memory is lost.
+/// Sets how the C library's allocator behaves: to be called before there are threads. Where it
+/// fails, nothing but memory is lost.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "the C library's own setting has no safe wrapper")]
 pub(crate) fn tune_allocator() {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 const NODE: usize = 4096;
-const SUPERBLOCK: usize = 64 << 10;
+pub(super) const SUPERBLOCK: usize = 64 << 10;
 
 /// A small image with some of everything that needs no root; `None` without mkfs.btrfs.
 fn image(folder: &Path) -> Option<Vec<u8>> {
@@ -43,7 +43,7 @@ fn image(folder: &Path) -> Option<Vec<u8>> {
 }
 
 /// Makes the checksums right of the superblock and of what looks as a block of a tree.
-fn seal(bytes: &mut [u8], uuid: &[u8]) {
+pub(super) fn seal(bytes: &mut [u8], uuid: &[u8]) {
     for (index, block) in bytes.chunks_exact_mut(NODE).enumerate() {
         if index * NODE == SUPERBLOCK || block[32..48] == *uuid {
             let sum = crc32c::crc32c(&block[32..]);

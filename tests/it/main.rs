@@ -13,6 +13,7 @@ mod archives;
 mod bills;
 mod block_oracle;
 mod btrfs_hostile;
+mod btrfs_log;
 mod btrfs_oracle;
 mod causes;
 mod ci_files;

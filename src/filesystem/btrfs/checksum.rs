@@ -80,6 +80,12 @@ pub fn name_hash(name: &[u8]) -> u64 {
     u64::from(!crc32c::crc32c_append(1, name))
 }
 
+/// What orders the references of an inode that have items of their own.
+pub fn reference_hash(directory: u64, name: &[u8]) -> u64 {
+    let [a, b, c, d, ..] = directory.to_le_bytes();
+    u64::from(!crc32c::crc32c_append(!u32::from_le_bytes([a, b, c, d]), name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,6 +16,8 @@ pub struct Entry<'a> {
     pub name: &'a [u8],
     /// The value of an extended attribute.
     pub value: &'a [u8],
+    /// All bytes of it.
+    pub record: &'a [u8],
 }
 
 /// All entries of an item: several where hashes of names are equal.
@@ -28,10 +30,28 @@ pub fn entries(item: &[u8]) -> Result<Vec<Entry<'_>>, Fault> {
         let name = slice(rest, HEADER, name_length)?;
         let value_at = HEADER.saturating_add(name_length);
         let value = slice(rest, value_at, value_length)?;
-        found.push(Entry { location: Key::parse(rest, 0)?, name, value });
-        rest = rest.get(value_at.saturating_add(value_length)..).unwrap_or_default();
+        let length = value_at.saturating_add(value_length);
+        let record = slice(rest, 0, length)?;
+        found.push(Entry { location: Key::parse(rest, 0)?, name, value, record });
+        rest = rest.get(length..).unwrap_or_default();
     }
     Ok(found)
+}
+
+/// An entry of a directory, as an item of its own or as a part of one.
+pub fn record(location: Key, name: &[u8]) -> Result<Vec<u8>, Fault> {
+    let length =
+        u16::try_from(name.len()).map_err(|_| Fault::damaged("a name that is too long"))?;
+    let mut bytes = Vec::with_capacity(HEADER.saturating_add(name.len()));
+    bytes.extend(location.object.to_le_bytes());
+    bytes.push(location.kind);
+    bytes.extend(location.offset.to_le_bytes());
+    // The transaction and the type of the inode, which nobody reads, and a value of no bytes.
+    bytes.extend([0; 10]);
+    bytes.extend(length.to_le_bytes());
+    bytes.push(0);
+    bytes.extend(name);
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use super::compression::MAX_BYTES;
 use super::extent::{Extent, Packed, Place};
 use super::inode::Inode;
-use super::node::{Key, Pointer, kind};
-use super::tree;
+use super::node::{Key, kind};
+use super::tree::{self, Tree};
 use super::volume::Volume;
 use crate::filesystem::bytes::to_usize;
 use crate::filesystem::cache::Cache;
@@ -27,7 +27,7 @@ pub struct Reader<'a> {
     /// Extents that were decompressed lately, by logical address.
     pub unpacked: &'a Cache,
     /// The subvolume's tree.
-    pub root: &'a Pointer,
+    pub tree: &'a Tree,
     /// The inode's number.
     pub number: u64,
     /// The inode.
@@ -48,14 +48,14 @@ impl Reader<'_> {
         visit: &mut dyn FnMut(Extent<'_>) -> Result<ControlFlow<()>, Fault>,
     ) -> Result<(), Fault> {
         let key = |offset| Key::new(self.number, kind::EXTENT_DATA, offset);
-        let before = tree::floor(self.volume, self.root, key(range.start))?;
+        let before = tree::floor(self.volume, self.tree, key(range.start))?;
         let same = |found: &Key| (found.object, found.kind) == (self.number, kind::EXTENT_DATA);
         let from = before.filter(same).unwrap_or(key(range.start));
         let (sector, capacity) = (self.volume.superblock.sector, self.volume.capacity());
         let mut end = 0;
         let mut outcome = Ok(ControlFlow::Continue(()));
         let to = key(range.end.saturating_sub(1));
-        tree::scan(self.volume, self.root, from, to, &mut |key, item| {
+        tree::scan(self.volume, self.tree, from, to, &mut |key, item| {
             outcome = Extent::parse(item, key.offset, sector, capacity).and_then(|extent| {
                 if extent.range.start < end {
                     return Err(Fault::damaged(format!("two extents at {}", extent.range.start)));

@@ -3,8 +3,8 @@
 //! Follows the on-disk format as the btrfs project documents it. Checksums of trees and of data
 //! are verified, and another copy (DUP, RAID1) is read where one is damaged. Refused as a whole:
 //! chunks that are spread over devices (RAID0, RAID10, RAID5, RAID6) or lie on another one only,
-//! zoned devices, extent tree v2, the RAID stripe tree. The log tree is not replayed: where it is
-//! not empty, that is a fault of the root's listing. Subvolumes and snapshots are directories;
+//! zoned devices, extent tree v2, the RAID stripe tree. Logs of what was fsynced after the last
+//! transaction are replayed in memory; what could not be is a fault of the root's listing. Subvolumes and snapshots are directories;
 //! which of them is the root is chosen by [`Filesystem::subvolume`], and is the default one else.
 //!
 //! | file | what it reads |
@@ -14,6 +14,7 @@
 //! | [`volume`] | blocks and data, verified |
 //! | [`node`], [`tree`] | one block; searches |
 //! | [`subvolume`] | the tree of trees |
+//! | [`replay`] | the logs |
 //! | [`inode`], [`directory`] | inodes; names and extended attributes |
 //! | [`extent`], [`mod@file`] | bytes of files and links |
 //! | [`compression`], [`lzo`] | compressed extents |
@@ -28,6 +29,7 @@ mod file;
 mod inode;
 pub(super) mod lzo;
 mod node;
+mod replay;
 mod subvolume;
 mod superblock;
 mod tree;
@@ -99,13 +101,7 @@ impl Btrfs {
             Ok(root) => volume.checksums = root,
             Err(fault) => faults.push(fault.within("data are not verified")),
         }
-        if volume.superblock.log_root != 0 {
-            faults.push(Fault::unsupported(format!(
-                "the log tree was not replayed: it was not unmounted, and what was fsynced after \
-                 transaction {} is not seen",
-                volume.superblock.generation
-            )));
-        }
+        faults.extend(replay::all_logs(&mut volume));
         let root = subvolume::open_first(&volume, subvolume::default(&volume)?)?;
         let (halves, _) = volume.superblock.uuid.as_chunks::<8>();
         let id = halves.iter().fold(0, |id, half| id ^ u64::from_le_bytes(*half));
@@ -139,7 +135,7 @@ impl Btrfs {
     fn inode<'a>(&self, node: &'a Node) -> Result<(&'a Place, Inode), Fault> {
         let place = place(node)?;
         let key = Key::new(node.number, kind::INODE_ITEM, 0);
-        let found = tree::get(&self.volume, &place.subvolume.root, key, Inode::parse);
+        let found = tree::get(&self.volume, &place.subvolume.tree, key, Inode::parse);
         let inode = found
             .and_then(|inode| inode.ok_or_else(|| Fault::damaged("it is not in its tree")))
             .map_err(|fault| within(node, place, fault))?;
@@ -160,7 +156,7 @@ impl Btrfs {
         let reader = Reader {
             volume: &self.volume,
             unpacked: &self.unpacked,
-            root: &place.subvolume.root,
+            tree: &place.subvolume.tree,
             number: node.number,
             inode: &inode,
         };
@@ -176,8 +172,8 @@ impl Btrfs {
         }
         let mut parent = None;
         let key = |offset| Key::new(node.number, kind::INODE_REF, offset);
-        let (volume, root) = (&self.volume, &place.subvolume.root);
-        tree::scan(volume, root, key(0), key(u64::MAX), &mut |key, _| {
+        let (volume, tree) = (&self.volume, &place.subvolume.tree);
+        tree::scan(volume, tree, key(0), key(u64::MAX), &mut |key, _| {
             parent = Some(key.offset);
             ControlFlow::Break(())
         })
@@ -208,7 +204,11 @@ impl Btrfs {
         let place = (id, here.listed_in);
         let is_here = subvolume::lies_in(&self.volume, object, place, entry.name)?;
         if !is_here {
-            let place = Place { absent: Some(object), ..**here };
+            let place = Place {
+                subvolume: here.subvolume.clone(),
+                listed_in: here.listed_in,
+                absent: Some(object),
+            };
             return Ok(Node { number: EMPTY, state: Some(Arc::new(place)) });
         }
         Ok(top(subvolume::open(&self.volume, object)?))
@@ -236,7 +236,7 @@ impl Filesystem for Btrfs {
     }
 
     fn root(&self) -> Node {
-        top(self.root)
+        top(self.root.clone())
     }
 
     fn metadata(&self, node: &Node) -> Result<Metadata, Fault> {
@@ -280,8 +280,9 @@ impl Filesystem for Btrfs {
             return Ok(listing);
         }
         let place = self.directory(node)?;
-        let subvolume = place.subvolume;
-        let here = Arc::new(Place { subvolume, listed_in: node.number, absent: None });
+        let subvolume = place.subvolume.clone();
+        let here =
+            Arc::new(Place { subvolume: subvolume.clone(), listed_in: node.number, absent: None });
         let range = (
             Key::new(node.number, kind::DIR_INDEX, 0),
             Key::new(node.number, kind::DIR_INDEX, u64::MAX),
@@ -310,7 +311,7 @@ impl Filesystem for Btrfs {
             if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let mut faults = Vec::new();
-        tree::scan_on(&self.volume, &subvolume.root, range, &mut visit, &mut faults);
+        tree::scan_on(&self.volume, &subvolume.tree, range, &mut visit, &mut faults);
         faults.append(&mut damaged);
         listing.faults = faults.into_iter().map(|fault| within(node, place, fault)).collect();
         if listing.entries.len() >= MAX_ENTRIES {
@@ -329,10 +330,14 @@ impl Filesystem for Btrfs {
             return Ok(None);
         }
         let place = self.directory(directory)?;
-        let subvolume = place.subvolume;
-        let here = Arc::new(Place { subvolume, listed_in: directory.number, absent: None });
+        let subvolume = place.subvolume.clone();
+        let here = Arc::new(Place {
+            subvolume: subvolume.clone(),
+            listed_in: directory.number,
+            absent: None,
+        });
         let key = Key::new(directory.number, kind::DIR_ITEM, checksum::name_hash(name));
-        let found = tree::get(&self.volume, &subvolume.root, key, |item| {
+        let found = tree::get(&self.volume, &subvolume.tree, key, |item| {
             let entries = directory::entries(item)?;
             let entry = entries.iter().find(|entry| entry.name == name);
             entry.map(|entry| self.named(&here, entry)).transpose()
@@ -381,8 +386,8 @@ impl Filesystem for Btrfs {
             });
             if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
-        let root = &place.subvolume.root;
-        tree::scan(&self.volume, root, key(0), key(u64::MAX), &mut visit)
+        let tree = &place.subvolume.tree;
+        tree::scan(&self.volume, tree, key(0), key(u64::MAX), &mut visit)
             .and(outcome)
             .map_err(|fault| within(node, place, fault))?;
         found.sort();

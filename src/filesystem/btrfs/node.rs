@@ -38,8 +38,12 @@ pub mod kind {
     pub const INODE_ITEM: u8 = 1;
     /// Name of an inode in a directory, by the directory.
     pub const INODE_REF: u8 = 12;
+    /// The same, by the hash of directory and name: where there are too many for one item.
+    pub const INODE_EXTREF: u8 = 13;
     /// An extended attribute, by the hash of its name.
     pub const XATTR_ITEM: u8 = 24;
+    /// In a log: the first of the names of a directory that the log has all of.
+    pub const DIR_LOG_INDEX: u8 = 72;
     /// A name of a directory, by its hash.
     pub const DIR_ITEM: u8 = 84;
     /// A name of a directory, by when it was made.
@@ -62,6 +66,18 @@ impl Key {
     /// The key of these three.
     pub const fn new(object: u64, kind: u8, offset: u64) -> Self {
         Self { object, kind, offset }
+    }
+
+    /// The key before this one.
+    pub fn before(self) -> Option<Self> {
+        let Self { object, kind, offset } = self;
+        if let Some(offset) = offset.checked_sub(1) {
+            return Some(Self { offset, ..self });
+        }
+        if let Some(kind) = kind.checked_sub(1) {
+            return Some(Self { object, kind, offset: u64::MAX });
+        }
+        Some(Self { object: object.checked_sub(1)?, kind: u8::MAX, offset: u64::MAX })
     }
 
     /// Reads one.

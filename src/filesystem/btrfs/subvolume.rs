@@ -7,7 +7,7 @@
 
 use super::directory;
 use super::node::{Key, Pointer, kind};
-use super::tree;
+use super::tree::{self, Tree};
 use super::volume::Volume;
 use crate::filesystem::bytes::{byte, le16, le32, le64, slice};
 use crate::model::Fault;
@@ -23,12 +23,12 @@ const MAX_DEPTH: usize = 2048;
 const CHECKSUM_TREE: u64 = 7;
 
 /// A tree of files.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Subvolume {
     /// Its number, as `subvolid=` names it.
     pub id: u64,
     /// Its tree.
-    pub root: Pointer,
+    pub tree: Tree,
 }
 
 /// Reads a `struct btrfs_root_item`.
@@ -36,6 +36,11 @@ fn parse_root(item: &[u8]) -> Result<Pointer, Fault> {
     if le32(item, 216)? == 0 {
         return Err(Fault::damaged("it was deleted"));
     }
+    parse_pointer(item)
+}
+
+/// Where the tree of a `struct btrfs_root_item` lies.
+pub fn parse_pointer(item: &[u8]) -> Result<Pointer, Fault> {
     Ok(Pointer {
         logical: le64(item, 176)?,
         level: byte(item, 238)?,
@@ -48,18 +53,19 @@ fn parse_root(item: &[u8]) -> Result<Pointer, Fault> {
 /// The tree of that number; `None` where there is none.
 fn root(volume: &Volume, id: u64) -> Result<Option<Pointer>, Fault> {
     let key = Key::new(id, kind::ROOT_ITEM, u64::MAX);
-    let roots = volume.superblock.root;
-    match tree::floor(volume, &roots, key)? {
+    let roots = &volume.superblock.root;
+    match tree::floor(volume, roots, key)? {
         Some(found) if (found.object, found.kind) == (id, kind::ROOT_ITEM) => {
-            tree::get(volume, &roots, found, parse_root)
+            tree::get(volume, roots, found, parse_root)
         }
         _ => Ok(None),
     }
 }
 
 /// The tree of the checksums of data.
-pub fn checksums(volume: &Volume) -> Result<Option<Pointer>, Fault> {
-    root(volume, CHECKSUM_TREE).map_err(|fault| fault.within("checksum tree"))
+pub fn checksums(volume: &Volume) -> Result<Option<Tree>, Fault> {
+    let found = root(volume, CHECKSUM_TREE);
+    found.map(|root| root.map(Tree::from)).map_err(|fault| fault.within("checksum tree"))
 }
 
 /// Opens a subvolume by its number.
@@ -68,8 +74,12 @@ pub fn open(volume: &Volume, id: u64) -> Result<Subvolume, Fault> {
     if id != TOP && !(NUMBERS.0..=NUMBERS.1).contains(&id) {
         return Err(place(Fault::damaged("no number of a subvolume")));
     }
+    if let Some(tree) = volume.replayed.get(&id) {
+        return Ok(Subvolume { id, tree: tree.clone() });
+    }
     let root = root(volume, id).map_err(place)?;
-    Ok(Subvolume { id, root: root.ok_or_else(|| place(Fault::damaged("there is none")))? })
+    let root = root.ok_or_else(|| place(Fault::damaged("there is none")))?;
+    Ok(Subvolume { id, tree: root.into() })
 }
 
 /// The subvolume that is mounted where none is named.
@@ -96,9 +106,9 @@ pub fn lies_in(
     (parent, directory): (u64, u64),
     name: &[u8],
 ) -> Result<bool, Fault> {
-    let roots = volume.superblock.root;
+    let roots = &volume.superblock.root;
     let key = Key::new(parent, kind::ROOT_REF, child);
-    let named = tree::get(volume, &roots, key, |item| {
+    let named = tree::get(volume, roots, key, |item| {
         let length = usize::from(le16(item, 16)?);
         Ok(le64(item, 0)? == directory && slice(item, 18, length)? == name)
     })?;

@@ -5,6 +5,7 @@
 
 use super::checksum::{Checksum, FIELD};
 use super::node::{NodeFormat, Pointer};
+use super::tree::Tree;
 use crate::block::BlockDevice;
 use crate::filesystem::bytes::{array, byte, le16, le32, le64, slice, to_usize};
 use crate::model::Fault;
@@ -37,11 +38,11 @@ pub struct Superblock {
     /// The last transaction.
     pub generation: u64,
     /// The tree of trees.
-    pub root: Pointer,
+    pub root: Tree,
     /// The tree of chunks.
-    pub chunk_root: Pointer,
-    /// What was fsynced after the last transaction; 0 where nothing was.
-    pub log_root: u64,
+    pub chunk_root: Tree,
+    /// The tree of the logs of what was fsynced after the last transaction.
+    pub log_root: Option<Tree>,
     /// The directory in the tree of trees that names the default subvolume.
     pub root_directory: u64,
     /// Devices that the file system has.
@@ -101,6 +102,8 @@ impl Superblock {
             let (logical, level) = (le64(bytes, at)?, byte(bytes, level_at)?);
             Ok(Pointer { logical, level, generation, first: None, bound: None })
         };
+        // Written in the transaction that did not come to its end.
+        let log_root = pointer(0x60, 0xc8, generation.saturating_add(1))?;
         let system_length = to_usize(le32(bytes, 0xa0)?)?;
         if system_length > SYSTEM_CHUNKS {
             return Err(Fault::damaged(format!("system chunks of {system_length} bytes")));
@@ -110,9 +113,9 @@ impl Superblock {
             uuid,
             label: label.to_vec(),
             generation,
-            root: pointer(0x50, 0xc6, generation)?,
-            chunk_root: pointer(0x58, 0xc7, le64(bytes, 0xa4)?)?,
-            log_root: le64(bytes, 0x60)?,
+            root: pointer(0x50, 0xc6, generation)?.into(),
+            chunk_root: pointer(0x58, 0xc7, le64(bytes, 0xa4)?)?.into(),
+            log_root: (log_root.logical != 0).then(|| log_root.into()),
             root_directory: le64(bytes, 0x80)?,
             devices: le64(bytes, 0x88)?,
             device: le64(bytes, 0xc9)?,

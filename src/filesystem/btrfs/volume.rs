@@ -4,17 +4,18 @@
 use super::chunk::Chunks;
 use super::node::{Key, NodeFormat, Pointer, TreeNode, kind};
 use super::superblock::Superblock;
-use super::tree;
+use super::tree::{self, Tree};
 use crate::block::BlockDevice;
 use crate::filesystem::bytes::to_usize;
 use crate::filesystem::cache::Cache;
 use crate::model::Fault;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// `BTRFS_EXTENT_CSUM_OBJECTID`.
-const CHECKSUMS: u64 = 0_u64.wrapping_sub(10);
+pub const CHECKSUMS: u64 = 0_u64.wrapping_sub(10);
 /// What is in the chunk tree besides devices.
 const CHUNK_TREE: u64 = 256;
 
@@ -26,7 +27,9 @@ pub struct Volume {
     chunks: Chunks,
     nodes: Cache,
     /// The tree of the checksums of data, where it was found.
-    pub checksums: Option<Pointer>,
+    pub checksums: Option<Tree>,
+    /// Subvolumes whose logs were replayed, by number.
+    pub replayed: BTreeMap<u64, Tree>,
 }
 
 impl fmt::Debug for Volume {
@@ -49,12 +52,13 @@ impl Volume {
         };
         let chunks = Chunks::of_superblock(&superblock.system_chunks, own).map_err(several)?;
         let nodes = Cache::new(superblock.format.size);
-        let mut volume = Self { device, superblock, chunks, nodes, checksums: None };
+        let (checksums, replayed) = (None, BTreeMap::new());
+        let mut volume = Self { device, superblock, chunks, nodes, checksums, replayed };
         let mut found = Vec::new();
         let from = Key::new(CHUNK_TREE, kind::CHUNK_ITEM, 0);
         let to = Key::new(CHUNK_TREE, kind::CHUNK_ITEM, u64::MAX);
-        let root = volume.superblock.chunk_root;
-        tree::scan(&volume, &root, from, to, &mut |key, item| {
+        let root = &volume.superblock.chunk_root;
+        tree::scan(&volume, root, from, to, &mut |key, item| {
             found.push((key, item.to_vec()));
             ControlFlow::Continue(())
         })
@@ -141,10 +145,10 @@ impl Volume {
             }
         }
         outcome?;
-        let Some(root) = self.checksums.filter(|_| verified) else { return Ok(()) };
+        let Some(tree) = self.checksums.as_ref().filter(|_| verified) else { return Ok(()) };
         let checksum = self.superblock.format.checksum;
         let sector = self.superblock.sector;
-        for (index, stored) in self.stored_checksums(&root, at, part.len())? {
+        for (index, stored) in self.stored_checksums(tree, at, part.len())? {
             let from = index.saturating_mul(sector);
             let Some(bytes) = part.get_mut(from..from.saturating_add(sector)) else { continue };
             if !checksum.fits(&stored, bytes) {
@@ -169,7 +173,7 @@ impl Volume {
     /// left out.
     fn stored_checksums(
         &self,
-        root: &Pointer,
+        tree: &Tree,
         logical: u64,
         length: usize,
     ) -> Result<Vec<(usize, Vec<u8>)>, Fault> {
@@ -177,10 +181,10 @@ impl Volume {
         let size = self.superblock.format.checksum.length();
         let end = logical.saturating_add(length as u64);
         let key = |offset| Key::new(CHECKSUMS, kind::EXTENT_CSUM, offset);
-        let before = tree::floor(self, root, key(logical))?;
+        let before = tree::floor(self, tree, key(logical))?;
         let from = before.filter(|found| found.kind == kind::EXTENT_CSUM).unwrap_or(key(logical));
         let mut found = Vec::new();
-        tree::scan(self, root, from, key(end.saturating_sub(1)), &mut |key, item| {
+        tree::scan(self, tree, from, key(end.saturating_sub(1)), &mut |key, item| {
             // Only the part of the item that covers the range.
             let skipped = logical.saturating_sub(key.offset).checked_div(sector).unwrap_or(0);
             let first = key.offset.saturating_add(skipped.saturating_mul(sector));
