@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes seeds for the targets below fuzz/corpus, with the tools that make the real thing; a target
-# whose tools are missing has none. No root but for LVM. One function a target; without arguments
+# whose tools are missing has none. No root but for LVM and for logs of XFS and btrfs. One function a target; without arguments
 # all of them.
 set -eu
 cd "$(dirname "$0")"
@@ -110,6 +110,25 @@ btrfs() {
         # From the superblock on, as far as anything lies.
         tail -c +65537 "$work/btrfs" | head -c 6M >"$out/$features"
     done
+    # A log: taken while it is mounted, after something was fsynced.
+    [ "$(id -u)" = 0 ] && mkdir -p "$work/mounted" &&
+        mount -o loop,commit=300 "$work/btrfs" "$work/mounted" || return 0
+    btrfs_changed "$work/mounted"
+    tail -c +65537 "$work/btrfs" | head -c 6M >"$out/log"
+    umount "$work/mounted"
+}
+
+btrfs_changed() {
+    for i in $(seq 20); do echo "$i" >"$1/changed-$i"; done
+    command btrfs -q filesystem sync "$1"
+    seq 3000 >"$1/changed-4"
+    setfattr -n user.changed -v value "$1/changed-5"
+    # Across directories all would be written out at once.
+    mv "$1/changed-1" "$1/renamed"
+    ln "$1/changed-3" "$1/another"
+    rm "$1/changed-2"
+    mkdir "$1/new"
+    command sync "$1/changed-4" "$1/changed-5" "$1/renamed" "$1/changed-3" "$1/new" "$1"
 }
 
 squashfs() {
