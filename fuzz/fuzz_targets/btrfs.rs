@@ -1,4 +1,5 @@
-//! btrfs: the input is the beginning of an image, from its superblock on.
+//! btrfs: the input is an image of mkfs.btrfs without the holes in it: its superblock, its first
+//! chunk, and what lies in its second.
 
 #![no_main]
 
@@ -7,10 +8,14 @@ use harness::{Input, walk};
 use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 
-/// Nothing lies before the superblock, so that inputs begin with it.
-const SUPERBLOCK: usize = 64 << 10;
 /// The smallest block that all seeds are made of.
 const BLOCK: usize = 4096;
+/// Where the three parts lie in an image.
+const SUPERBLOCK: usize = 64 << 10;
+const FIRST_CHUNK: usize = 1 << 20;
+const SECOND_CHUNK: usize = 5 << 20;
+/// Bytes of the first chunk that are used.
+const FIRST_LENGTH: usize = 64 << 10;
 
 /// Makes the checksums right of the superblock and of what has the UUID of a block, so that a
 /// mutation is read and not passed over.
@@ -25,9 +30,16 @@ fn seal(bytes: &mut [u8]) {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut image = vec![0; SUPERBLOCK];
-    image.extend_from_slice(bytes);
-    seal(&mut image[SUPERBLOCK..]);
+    let mut bytes = bytes.to_vec();
+    seal(&mut bytes);
+    let (superblock, rest) = bytes.split_at(bytes.len().min(BLOCK));
+    let (first, second) = rest.split_at(rest.len().min(FIRST_LENGTH));
+    let mut image = vec![0; SECOND_CHUNK];
+    image[SUPERBLOCK..][..superblock.len()].copy_from_slice(superblock);
+    image[FIRST_CHUNK..][..first.len()].copy_from_slice(first);
+    image.extend_from_slice(second);
+    // The chunk goes on behind what is used of it.
+    image.resize(image.len().max(SECOND_CHUNK + (1 << 20)), 0);
     if let Ok(filesystem) = Btrfs::open(Arc::new(Input::new(&image))) {
         walk(&filesystem);
     }

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use driftcheck::filesystem::tar::{TarOptions, read_tar};
+use driftcheck::filesystem::tar::{TarOptions, UnpackLimits, read_tar};
 use harness::{Input, walk};
 use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
@@ -18,10 +18,15 @@ fn seal(bytes: &mut [u8]) {
     }
 }
 
+/// A bomb is one in seconds: an archive of an image may unpack to much more.
+const MAX_UNPACKED: u64 = 16 << 20;
+
 fuzz_target!(|bytes: &[u8]| {
     let mut bytes = bytes.to_vec();
     seal(&mut bytes);
-    if let Ok(opened) = read_tar(Arc::new(Input::new(&bytes)), &TarOptions::default()) {
+    let limits = UnpackLimits { bytes: MAX_UNPACKED, ..UnpackLimits::default() };
+    let options = TarOptions { limits, ..TarOptions::default() };
+    if let Ok(opened) = read_tar(Arc::new(Input::new(&bytes)), &options) {
         walk(&opened.filesystem);
     }
 });
