@@ -20,7 +20,7 @@ const MAX_FOLLOWED: usize = 200;
 /// Work that one file may cause, in bytes that are parsed or unpacked and what else costs as much:
 /// scripts within scripts and functions that call functions can repeat a short text for ever. Honest
 /// files need a few times their size.
-const MAX_WORK: usize = 16 * 1024 * 1024;
+const MAX_WORK: usize = 10 * 1024 * 1024;
 
 /// Names an input of the audit, so that a later command can change its verdict (a checksum that
 /// is verified after the download).

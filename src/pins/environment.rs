@@ -84,6 +84,11 @@ impl Files {
         }
     }
 
+    /// Takes a file out.
+    pub fn remove(&mut self, path: &str) {
+        self.0.remove(path);
+    }
+
     /// Takes out what a download brought.
     pub fn forget(&mut self, download: InputId) {
         self.0.retain(|_, file| *file != MachineFile::Downloaded(download));

@@ -66,13 +66,13 @@ impl<'a> ImageRef<'a> {
     }
 }
 
-/// `sha256:` and 64 hexadecimal digits (or sha512 and 128); anything shorter is refused by every
-/// registry and pins nothing.
+/// `sha256:` and 64 hexadecimal digits (or sha512 and 128); anything shorter, and what names no
+/// algorithm (`@v1`), is refused by every registry and pins nothing.
 fn digest_strength(digest: &str) -> Strength {
     if is_unknown(digest) {
         return Strength::Unknown;
     }
-    let (algorithm, value) = digest.split_once(':').unwrap_or(("", digest));
+    let Some((algorithm, value)) = digest.split_once(':') else { return Strength::None };
     let length = match algorithm {
         "sha256" => 64,
         "sha384" => 96,
@@ -102,11 +102,30 @@ pub fn tag_strength(tag: &str) -> Strength {
         let numbers =
             part.split('.').filter(|number| number.starts_with(|c: char| c.is_ascii_digit()));
         let date = part.len() >= 8 && part.bytes().take(8).all(|byte| byte.is_ascii_digit());
-        numbers.count() >= 3 || date
+        numbers.count() >= 3 || date || is_java_update(part)
     });
+    let exact = exact || has_dashed_date(&lower);
     let hash = lower.strip_prefix("sha-").unwrap_or(&lower);
     let commit = hash.len() == 40 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
     if exact || commit { Strength::Exact } else { Strength::Floating }
+}
+
+/// `8u292`, as Java counted its releases until 8.
+fn is_java_update(part: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    part.split_once('u').is_some_and(|(major, update)| number(major) && number(update))
+}
+
+/// `2021-07-15` among the parts of a tag.
+fn has_dashed_date(tag: &str) -> bool {
+    let parts: Vec<&str> = tag.split(['-', '_']).collect();
+    let number = |part: &str, length: usize| {
+        part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    parts.windows(3).any(|window| match window {
+        [year, month, day] => number(year, 4) && number(month, 2) && number(day, 2),
+        _ => false,
+    })
 }
 
 #[cfg(test)]
@@ -131,6 +150,11 @@ mod tests {
         check(&format!("debian@{digest}"), "debian", Strength::Content);
         check(&format!("debian:12@{digest}"), "debian", Strength::Content);
         check("debian@sha256:abc", "debian", Strength::None);
+        check("debian:12@v1", "debian", Strength::None);
+        check("debian@sha256", "debian", Strength::None);
+        check("openjdk:8u292-oracle", "openjdk", Strength::Exact);
+        check("a/b:alpine-2021-07-15", "a/b", Strength::Exact);
+        check("a/b:1-2-3", "a/b", Strength::Floating);
         check("debian:\u{10fffe}", "debian", Strength::Unknown);
         check("\u{10fffe}", "\u{10fffe}", Strength::Unknown);
         check("\u{10fffe}/debian", "\u{10fffe}/debian", Strength::None);

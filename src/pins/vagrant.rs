@@ -31,6 +31,9 @@ pub const CARRIER: Carrier = Carrier {
     read,
 };
 
+/// Lines with code in them. A program that people write has thousands.
+const MAX_LINES: usize = 100_000;
+
 /// A box that is put together from several lines.
 #[derive(Default)]
 struct BoxLines {
@@ -43,6 +46,10 @@ struct BoxLines {
 fn read(file: &SourceFile, audit: &mut Audit<'_>) {
     let fragment = file.fragment();
     let lines = lines(fragment.text());
+    if let Some(last) = lines.get(MAX_LINES.saturating_sub(1)) {
+        let reason = format!("more than {MAX_LINES} lines: the rest was not judged");
+        audit.gap(reason, Some(fragment.raw_range(last.code.clone()).start));
+    }
     let mut reader = Reader {
         fragment: &fragment,
         heredocs: BTreeMap::new(),
@@ -72,11 +79,15 @@ fn lines(text: &str) -> Vec<Line> {
     let mut found = Vec::new();
     let mut at = 0_usize;
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        if found.len() == MAX_LINES {
+            break;
+        }
         let length = rest.find('\n').map_or(rest.len(), |feed| feed.saturating_add(1));
         let line = rest.get(..length).unwrap_or_default();
         let start = at;
         at = at.saturating_add(length);
-        if line.trim_start().starts_with('#') {
+        let code = line.trim_start();
+        if code.is_empty() || code.starts_with('#') {
             continue;
         }
         let heredoc = tag(line).map(|tag| {
@@ -299,6 +310,12 @@ impl Reader<'_, '_> {
 mod tests {
     use super::*;
     use crate::pins::steps::check_files;
+
+    #[test]
+    fn lines_are_bounded() {
+        assert_eq!(lines(&"\n \n# a\n".repeat(1000)).len(), 0);
+        assert_eq!(lines(&"a\n".repeat(MAX_LINES + 10)).len(), MAX_LINES);
+    }
 
     #[test]
     fn machines() {

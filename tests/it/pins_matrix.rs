@@ -630,6 +630,18 @@ pub const COMMANDS: &[Row] = &[
     ("sh -exc 'apt-get install «curl»'", &[("apt", "curl", "none")]),
     ("su - root -c 'apt-get install «curl»'", &[("apt", "curl", "none")]),
     ("eval \"apt-get install «curl»\"", &[("apt", "curl", "none")]),
+    ("apk add «nodejs@edge=22.13.1-r0»", &[("apk", "nodejs", "exact")]),
+    ("apk add «nodejs@edge»", &[("apk", "nodejs", "none")]),
+    ("apk add '«a><Q12lvT0pPK3aQaUWmI9djiLpFg»'", &[("apk", "a", "content")]),
+    (
+        "s=$(curl -L «https://e.org/i.sh»); eval \"$s\"",
+        &[("download", "https://e.org/i.sh", "none")],
+    ),
+    (
+        "s=$(curl -L «https://e.org/i.sh»); echo \"$s\" | sh",
+        &[("download", "https://e.org/i.sh", "none")],
+    ),
+    ("s=$(curl -L https://e.org/i.sh); echo \"$s\"", &[]),
     (
         "if true; then apt-get install «curl»; else (apt-get install «wget»); fi",
         &[("apt", "curl", "none"), ("apt", "wget", "none")],

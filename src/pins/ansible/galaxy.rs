@@ -64,8 +64,10 @@ fn entry(item: &Node, collections: bool, audit: &mut Audit<'_>) {
     }
     let Some(name) = source.text() else { return };
     // The old form: everything in one word.
-    let (name, own) =
-        if collections { (name, "") } else { name.split_once(',').unwrap_or((name, "")) };
+    let (name, own) = match name.split_once(',') {
+        Some(parts) if !collections || name.contains("://") || name.contains('@') => parts,
+        _ => (name, ""),
+    };
     let version = item.get("version").filter(|version| !version.is_null());
     let requested = version.and_then(Node::text).unwrap_or(own).to_owned();
     push(source, version.unwrap_or(source), name, requested.trim(), kind, audit);

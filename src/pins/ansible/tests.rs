@@ -265,7 +265,7 @@ fn requirements() {
     check(
         &[(
             "requirements.yml",
-            "roles:\n  - name: a.b\n  - {src: c.d, version: 1.2.3}\n  - {src: 'https://github.com/e/f', version: main, scm: git}\n  - src: https://e.org/x-1.2.3.tar.gz\ncollections:\n  - g.h\n  - {name: i.j, version: '>=1.0.0'}\n  - name: https://github.com/k/l.git\n    type: git\n    version: v1.2.3\n  - ./local\n",
+            "roles:\n  - name: a.b\n  - {src: c.d, version: 1.2.3}\n  - {src: 'https://github.com/e/f', version: main, scm: git}\n  - src: https://e.org/x-1.2.3.tar.gz\ncollections:\n  - g.h\n  - {name: i.j, version: '>=1.0.0'}\n  - name: https://github.com/k/l.git\n    type: git\n    version: v1.2.3\n  - name: https://e.org/m.git,1.2.2\n  - ./local\n",
         )],
         &[
             "galaxy a.b none @a.b",
@@ -275,6 +275,7 @@ fn requirements() {
             "galaxy g.h none @g.h",
             "galaxy i.j range @i.j",
             "galaxy https://github.com/k/l.git exact @https://github.com/k/l.git",
+            "galaxy https://e.org/m.git exact @https://e.org/m.git,1.2.2",
         ],
     );
     check(

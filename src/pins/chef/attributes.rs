@@ -4,7 +4,7 @@ use super::ruby::{self, Evaluator, Names, Source, children};
 use crate::pins::hcl::value::{Text, Value};
 use crate::pins::input::{Origin, Place};
 use crate::pins::repository::{Repository, SourceFile};
-use crate::pins::resource::either;
+use crate::pins::resource::{Budget, either};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,6 +21,10 @@ const MAX_DEPTH: usize = 40;
 
 /// Files of one cookbook.
 const MAX_FILES: usize = 60;
+
+/// Bytes that the values of other attributes may bring into one file's: lists can double line by
+/// line.
+const MAX_COPIED: usize = 16 * 1024 * 1024;
 
 /// Attributes by their keys, joined with `/`.
 #[derive(Debug, Default)]
@@ -52,27 +56,29 @@ impl Attributes {
         let fragment = file.fragment();
         let Some(tree) = ruby::parse(fragment.text()) else { return };
         let source = Source::new(fragment, &file.path, &tree);
-        self.statements(tree.root_node(), tree.root_node(), &source, file, 0);
+        let reading = Reading { source: &source, root: tree.root_node(), file };
+        self.statements(tree.root_node(), &reading, &Budget::new(MAX_COPIED), 0);
     }
 
     fn statements<'n>(
         &mut self,
         node: Node<'n>,
-        root: Node<'n>,
-        source: &'n Source,
-        file: &SourceFile,
+        reading: &Reading<'n>,
+        budget: &Budget,
         depth: usize,
     ) {
         if depth > MAX_DEPTH || self.values.len() > MAX_ATTRIBUTES {
             return;
         }
+        let Reading { source, root, file } = *reading;
         for child in children(node) {
             if child.kind() != "assignment" && child.kind() != "operator_assignment" {
-                self.statements(child, root, source, file, depth.saturating_add(1));
+                self.statements(child, reading, budget, depth.saturating_add(1));
                 continue;
             }
             let found = {
-                let evaluator = Evaluator { source, names: &*self, root };
+                let names = Own { attributes: &*self, budget };
+                let evaluator = Evaluator { source, names: &names, root };
                 let left = child.child_by_field_name("left");
                 let path = left.and_then(|left| evaluator.attribute_path(left, 0));
                 let right = child.child_by_field_name("right");
@@ -104,13 +110,31 @@ impl Attributes {
     }
 }
 
-impl Names for Attributes {
+/// A file while its attributes are read.
+struct Reading<'n> {
+    source: &'n Source,
+    root: Node<'n>,
+    file: &'n SourceFile,
+}
+
+/// Attributes that were set before.
+struct Own<'o> {
+    attributes: &'o Attributes,
+    budget: &'o Budget,
+}
+
+impl Names for Own<'_> {
     fn local(&self, _name: &str) -> Option<(Value, bool)> {
         None
     }
 
     fn attribute(&self, path: &[String]) -> Option<Value> {
-        self.get(path)
+        if self.budget.is_spent() {
+            return None;
+        }
+        let found = self.attributes.get(path)?;
+        self.budget.spend(found.size());
+        Some(found)
     }
 }
 

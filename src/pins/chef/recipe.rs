@@ -9,7 +9,7 @@ use crate::pins::environment::Environment;
 use crate::pins::hcl::value::{Text, Value};
 use crate::pins::input::Origin;
 use crate::pins::repository::SourceFile;
-use crate::pins::resource::{Host, Manager, either};
+use crate::pins::resource::{Budget, Host, Manager, either};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tree_sitter::Node;
@@ -22,6 +22,12 @@ const MAX_ITEMS: usize = 300;
 
 /// Resources declared by one file, loops unrolled.
 const MAX_RESOURCES: usize = 20_000;
+
+/// Bytes that names, statements and loops of one file may copy: lists that double, loops in loops.
+const MAX_COPIED: usize = 32 * 1024 * 1024;
+
+/// What a statement costs.
+const STATEMENT_COST: usize = 128;
 
 /// A recipe, a custom resource, a provider or a definition.
 pub(super) fn read(file: &SourceFile, audit: &mut Audit<'_>) {
@@ -39,6 +45,7 @@ pub(super) fn read(file: &SourceFile, audit: &mut Audit<'_>) {
         others: Vec::new(),
         locals: BTreeMap::new(),
         loops: Vec::new(),
+        budget: Budget::new(MAX_COPIED),
     };
     let mut recipe = Recipe {
         source: &source,
@@ -52,6 +59,9 @@ pub(super) fn read(file: &SourceFile, audit: &mut Audit<'_>) {
     };
     recipe.other_cookbooks();
     recipe.statements(tree.root_node(), 0);
+    if recipe.names.budget.is_spent() || recipe.count > MAX_RESOURCES {
+        recipe.audit.gap("judging it takes too much work: the rest was not judged", None);
+    }
 }
 
 /// The folder of the cookbook that a file belongs to.
@@ -73,23 +83,35 @@ struct Known {
     others: Vec<(String, Arc<Attributes>)>,
     locals: BTreeMap<String, Value>,
     loops: Vec<(String, Value)>,
+    budget: Budget,
+}
+
+impl Known {
+    fn copy(&self, value: &Value) -> Value {
+        if self.budget.spend(value.size()) { value.clone() } else { Value::Unknown(None) }
+    }
 }
 
 impl Names for Known {
     fn local(&self, name: &str) -> Option<(Value, bool)> {
         let element = self.loops.iter().rev().find(|(own, _)| own == name);
         if let Some((_, value)) = element {
-            return Some((value.clone(), true));
+            return Some((self.copy(value), true));
         }
-        self.locals.get(name).map(|value| (value.clone(), false))
+        self.locals.get(name).map(|value| (self.copy(value), false))
     }
 
     fn attribute(&self, path: &[String]) -> Option<Value> {
-        self.own.get(path).or_else(|| self.attributes.get(path)).or_else(|| {
+        if self.budget.is_spent() {
+            return None;
+        }
+        let found = self.own.get(path).or_else(|| self.attributes.get(path)).or_else(|| {
             let first = path.first()?;
             let other = self.others.iter().find(|(name, _)| name == first)?;
             other.1.get(path)
-        })
+        })?;
+        self.budget.spend(found.size());
+        Some(found)
     }
 }
 
@@ -143,6 +165,9 @@ impl<'r, 'a> Recipe<'r, 'a> {
             return;
         }
         for child in children(node) {
+            if !self.names.budget.spend(STATEMENT_COST) {
+                return;
+            }
             self.statement(child, depth.saturating_add(1));
         }
     }
@@ -358,6 +383,11 @@ impl<'r, 'a> Recipe<'r, 'a> {
             for (index, name) in names.iter().enumerate() {
                 let value = item.get(index).cloned().unwrap_or(Value::Unknown(None));
                 self.names.loops.push((name.clone(), value));
+            }
+            let sizes = self.names.locals.values().map(Value::size);
+            if !self.names.budget.spend(sizes.fold(STATEMENT_COST, usize::saturating_add)) {
+                self.names.loops.truncate(mark);
+                return;
             }
             let locals = self.names.locals.clone();
             self.statements(block, depth);

@@ -195,3 +195,30 @@ fn files_are_recognised() {
     check("app.rb", "execute 'x'\n", false);
     check("spec/recipes/x_spec.rb", "package 'x' do\n", false);
 }
+
+/// Values that double and loops in loops: an answer or a gap in time that does not grow with them.
+#[test]
+fn work_is_bounded() {
+    let check = |files: &[(&str, &str)], gap: bool| {
+        let (path, text) = files[0];
+        let repository = crate::pins::Repository::of_files(
+            files.iter().map(|(path, text)| (*path, text.as_bytes())),
+        );
+        let file = crate::pins::SourceFile::new(path, text.as_bytes());
+        let collected = crate::pins::walk::audit_source(&file, &CARRIER, &repository);
+        let found = collected.gaps.iter().any(|gap| gap.reason.contains("too much work"));
+        assert_eq!(found, gap, "{path} {}", text.get(..60).unwrap_or(text));
+    };
+    let doubling = format!("a = %w(a b c)\n{}package a\n", "a += a\n".repeat(60));
+    check(&[("recipes/default.rb", &doubling)], true);
+    let text = format!("a = 'xxxxxxx'\n{}{}", "a = a + a\n".repeat(60), "package a\n".repeat(900));
+    check(&[("recipes/default.rb", &text)], false);
+    let items = (0..300).map(|item| format!("p{item}")).collect::<Vec<_>>().join(" ");
+    let open: String = (0..6).map(|level| format!("%w({items}).each do |x{level}|\n")).collect();
+    let nested = format!("{open}y = 1\n{}", "end\n".repeat(6));
+    check(&[("recipes/default.rb", &nested)], true);
+    let grown = "default['a']['b'] = node['a']['b'] + node['a']['b']\n".repeat(200);
+    let attributes = format!("default['a']['b'] = %w(x y)\n{grown}");
+    let recipe = ("recipes/default.rb", "package node['a']['b']\n");
+    check(&[recipe, ("attributes/default.rb", &attributes)], false);
+}

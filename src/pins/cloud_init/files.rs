@@ -62,10 +62,7 @@ impl Seed<'_, '_> {
             return None;
         }
         let bytes = if coded { transport::base64(text) } else { Some(text.as_bytes().to_vec()) };
-        let unpacked = bytes.and_then(|bytes| transport::unpacked(&bytes));
-        if !self.audit.spend(unpacked.as_ref().map_or(0, String::len)) {
-            return None;
-        }
+        let unpacked = bytes.and_then(|bytes| self.unpacked(&bytes));
         if unpacked.is_none() && !zipped {
             // Keys and archives are written in base64 too: only what says that it is text is missed.
             return None;

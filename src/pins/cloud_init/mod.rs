@@ -172,6 +172,22 @@ impl Seed<'_, '_> {
         known
     }
 
+    /// Text as it is or out of gzip, as far as the file may still cause work: what is too much to
+    /// unpack cost as much as what fits.
+    fn unpacked(&mut self, bytes: &[u8]) -> Option<String> {
+        if !self.audit.spend(bytes.len()) {
+            return None;
+        }
+        let text = transport::unpacked(bytes);
+        let most = usize::try_from(transport::MAX_INFLATED).unwrap_or(usize::MAX);
+        let cost = match &text {
+            Some(text) => text.len(),
+            None if transport::is_gzip(bytes) => most,
+            None => 0,
+        };
+        self.audit.spend(cost).then_some(text).flatten()
+    }
+
     fn by_content(&mut self, data: &Fragment) -> bool {
         let text = data.text();
         let start = text
@@ -204,7 +220,9 @@ impl Seed<'_, '_> {
             // Python and a job description: nothing that the engine reads.
         } else if multipart::is_mime(rest) {
             self.mime(&data.slice(start..text.len()));
-        } else if let Some(decoded) = transport::whole_base64(rest) {
+        } else if let Some(decoded) =
+            transport::whole_base64(rest).and_then(|bytes| self.unpacked(&bytes))
+        {
             return self.dispatch(&Fragment::opaque(&decoded, data.raw_whole()), None);
         } else {
             return false;
@@ -329,6 +347,20 @@ mod tests {
         lines.dedup();
         let gaps = collected.gaps.iter().map(|gap| format!("gap: {}", gap.reason));
         lines.into_iter().map(|(_, line)| line).chain(gaps).collect()
+    }
+
+    /// What is compressed costs what it unpacks to, whether it fits or not.
+    #[test]
+    fn bombs() {
+        use base64::Engine;
+        use std::io::Write;
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(&vec![b'#'; 6 * 1024 * 1024]).unwrap();
+        let bomb = base64::engine::general_purpose::STANDARD.encode(encoder.finish().unwrap());
+        let file = |number| format!("- path: /f{number}\n  encoding: gz+b64\n  content: {bomb}\n");
+        let files: String = (0..40).map(file).collect();
+        let said = said("user-data", &format!("#cloud-config\nwrite_files:\n{files}"));
+        assert!(said.iter().any(|line| line.contains("too much work")), "{said:?}");
     }
 
     #[track_caller]

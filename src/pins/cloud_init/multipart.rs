@@ -57,8 +57,8 @@ impl Seed<'_, '_> {
         let at = body.raw_whole();
         let decoded = match encoding {
             "base64" => {
-                let text =
-                    transport::base64(body.text()).and_then(|bytes| transport::unpacked(&bytes));
+                let bytes = transport::base64(body.text());
+                let text = bytes.and_then(|bytes| self.unpacked(&bytes));
                 let Some(text) = text else {
                     if !body.text().trim().is_empty() {
                         self.audit.gap("a MIME part is no text in base64", Some(at.start));

@@ -8,7 +8,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use std::io::Read;
 
 /// What a compressed part may hold: as much as a file that is read at all.
-const MAX_INFLATED: u64 = 5 * 1024 * 1024;
+pub(super) const MAX_INFLATED: u64 = 5 * 1024 * 1024;
 
 /// Shorter words could be anything.
 const MIN_BASE64: usize = 24;
@@ -28,7 +28,7 @@ pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
 
 /// Unpacks gzip; `None` where it is none or too much.
 pub(super) fn gunzip(bytes: &[u8]) -> Option<String> {
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
+    if !is_gzip(bytes) {
         return None;
     }
     let mut inflated = Vec::new();
@@ -38,19 +38,24 @@ pub(super) fn gunzip(bytes: &[u8]) -> Option<String> {
     fits.then(|| String::from_utf8_lossy(&inflated).into_owned())
 }
 
-/// A text that is base64 as a whole, perhaps of gzip.
-pub(super) fn whole_base64(text: &str) -> Option<String> {
+/// Whether bytes are compressed.
+pub(super) fn is_gzip(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x1f, 0x8b])
+}
+
+/// The bytes of a text that is base64 as a whole.
+pub(super) fn whole_base64(text: &str) -> Option<Vec<u8>> {
     let text = text.trim();
     let alphabet = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=\r\n ".contains(&byte);
     if text.len() < MIN_BASE64 || text.contains(UNKNOWN) || !text.bytes().all(alphabet) {
         return None;
     }
-    unpacked(&base64(text)?)
+    base64(text)
 }
 
 /// Text as it is or out of gzip; `None` where it is neither.
 pub(super) fn unpacked(bytes: &[u8]) -> Option<String> {
-    if bytes.starts_with(&[0x1f, 0x8b]) {
+    if is_gzip(bytes) {
         return gunzip(bytes);
     }
     let text = std::str::from_utf8(bytes).ok()?;
@@ -115,7 +120,7 @@ mod tests {
     fn base64_is_told_from_words() {
         assert_eq!(
             whole_base64("I2Nsb3VkLWNvbmZpZwpwYWNrYWdlczogW2N1cmxdCg==").as_deref(),
-            Some("#cloud-config\npackages: [curl]\n")
+            Some(b"#cloud-config\npackages: [curl]\n".as_slice())
         );
         assert_eq!(whole_base64("apt-get install curl now and then"), None);
         assert_eq!(whole_base64("abcd"), None);

@@ -12,13 +12,18 @@ pub(super) fn trimmed(fragment: &Fragment) -> Fragment {
 /// The `--flags` in front of an instruction's arguments, and the rest.
 pub(super) fn flags(body: &Fragment) -> (Vec<Fragment>, Fragment) {
     let mut found = Vec::new();
-    let mut rest = trimmed(body);
-    while rest.text().starts_with("--") {
-        let end = rest.text().find(char::is_whitespace).unwrap_or(rest.text().len());
-        found.push(rest.slice(0..end));
-        rest = trimmed(&rest.slice(end..rest.text().len()));
+    let text = body.text();
+    let blanks = |at: usize| {
+        let rest = text.get(at..).unwrap_or_default();
+        at.saturating_add(rest.len().saturating_sub(rest.trim_start().len()))
+    };
+    let mut at = blanks(0);
+    while let Some(rest) = text.get(at..).filter(|rest| rest.starts_with("--")) {
+        let end = at.saturating_add(rest.find(char::is_whitespace).unwrap_or(rest.len()));
+        found.push(body.slice(at..end));
+        at = blanks(end);
     }
-    (found, rest)
+    (found, trimmed(&body.slice(at..text.len())))
 }
 
 /// The value of a flag with that prefix, its quotes taken off.
@@ -72,4 +77,23 @@ pub(super) fn pairs(body: &Fragment) -> Vec<(String, Option<Fragment>)> {
         push(from..text.len());
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_in_front() {
+        let check = |text: &str, expected: &[&str], rest: &str| {
+            let (found, behind) = flags(&Fragment::verbatim(text, 0));
+            let found: Vec<&str> = found.iter().map(Fragment::text).collect();
+            assert_eq!((found.as_slice(), behind.text()), (expected, rest), "{text}");
+        };
+        check(" --a=b  --c d --e ", &["--a=b", "--c"], "d --e");
+        check("--only", &["--only"], "");
+        check(" x ", &[], "x");
+        let many = "--mount=x ".repeat(100_000);
+        assert_eq!(flags(&Fragment::verbatim(&many, 0)).0.len(), 100_000);
+    }
 }

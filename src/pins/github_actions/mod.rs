@@ -290,7 +290,7 @@ mod tests {
             &[
                 "container-image debian floating @debian:12",
                 "container-image alpine none @alpine",
-                "container-image a unknown @a@b",
+                "container-image a none @a@b",
                 "container-image ${{ matrix.gone }} unknown @${{ matrix.gone }}",
             ],
         );

@@ -5,6 +5,9 @@ use crate::pins::span::{Fragment, UNKNOWN};
 use std::ops::Range;
 use std::sync::Arc;
 
+/// What a value takes beside its text.
+const VALUE_SIZE: usize = 128;
+
 /// A value.
 #[derive(Clone, Debug)]
 pub(in crate::pins) enum Value {
@@ -95,6 +98,20 @@ impl Value {
             Self::List(values) | Self::Either(values) => values.iter().fold(1, add),
             Self::Object(entries) => entries.iter().map(|(_, value)| value).fold(1, add),
             Self::Text(_) | Self::Null | Self::Unknown(_) => 1,
+        }
+    }
+
+    /// What a copy of it costs, in bytes, roughly.
+    pub fn size(&self) -> usize {
+        let add = |sum: usize, inner: &Self| sum.saturating_add(inner.size());
+        match self {
+            Self::Text(text) => {
+                let values = text.spliced.len().saturating_add(1);
+                values.saturating_mul(VALUE_SIZE).saturating_add(text.text().len())
+            }
+            Self::List(values) | Self::Either(values) => values.iter().fold(VALUE_SIZE, add),
+            Self::Object(entries) => entries.iter().map(|(_, value)| value).fold(VALUE_SIZE, add),
+            Self::Null | Self::Unknown(_) => VALUE_SIZE,
         }
     }
 

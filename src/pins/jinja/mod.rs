@@ -218,14 +218,15 @@ pub(in crate::pins) fn pieces(text: &str) -> Vec<Piece> {
     let mut found = Vec::new();
     let mut done = 0_usize;
     let mut at = 0_usize;
+    let mut ends = Ends::of(text);
     while let Some(skip) = text.get(at..).and_then(|rest| rest.find('{')) {
         let open = at.saturating_add(skip);
         let inner = open.saturating_add(2);
         let close = match text.as_bytes().get(open.saturating_add(1)) {
-            Some(b'{') => expression_end(text, inner),
-            Some(b'%') => text.get(inner..).and_then(|rest| rest.find("%}")),
+            Some(b'{') => ends.expression(inner),
+            Some(b'%') => ends.next(inner, "%}"),
             Some(b'#') if !text.get(..open).is_some_and(|before| before.ends_with('$')) => {
-                text.get(inner..).and_then(|rest| rest.find("#}"))
+                ends.next(inner, "#}")
             }
             _ => None,
         };
@@ -252,25 +253,57 @@ pub(in crate::pins) fn pieces(text: &str) -> Vec<Piece> {
     found
 }
 
-/// How far the `}}` is that closes an expression: not one within a string or a nested brace.
-fn expression_end(text: &str, from: usize) -> Option<usize> {
-    let rest = text.get(from..)?;
-    let mut quote: Option<u8> = None;
-    let mut depth = 0_usize;
-    let bytes = rest.as_bytes();
-    for (at, byte) in bytes.iter().enumerate() {
-        match (quote, byte) {
-            (Some(open), byte) if *byte == open => quote = None,
-            (Some(_), _) => {}
-            (None, b'\'' | b'"') => quote = Some(*byte),
-            (None, b'{') => depth = depth.saturating_add(1),
-            (None, b'}') if depth > 0 => depth = depth.saturating_sub(1),
-            (None, b'}') if bytes.get(at.saturating_add(1)) == Some(&b'}') => return Some(at),
-            (None, _) => {}
-        }
+/// Where what is opened ends. A text that opens much and closes little would be searched to its end
+/// each time: what was not found once is not searched again, and strings and braces are counted only
+/// as long as [`Ends::left`] lasts.
+struct Ends<'t> {
+    text: &'t str,
+    /// Marks that do not occur behind any later place.
+    missing: Vec<&'static str>,
+    /// How many bytes may still be searched for the end of an expression by counting.
+    left: usize,
+}
+
+impl<'t> Ends<'t> {
+    fn of(text: &'t str) -> Self {
+        let left = text.len().saturating_mul(4).saturating_add(MAX_TEXT);
+        Self { text, missing: Vec::new(), left }
     }
-    // A quote that is never closed (`{{ x }}'s`).
-    rest.find("}}")
+
+    /// How far the next mark is.
+    fn next(&mut self, from: usize, mark: &'static str) -> Option<usize> {
+        if self.missing.contains(&mark) {
+            return None;
+        }
+        let found = self.text.get(from..).and_then(|rest| rest.find(mark));
+        if found.is_none() {
+            self.missing.push(mark);
+        }
+        found
+    }
+
+    /// How far the `}}` is that closes an expression: not one within a string or a nested brace.
+    fn expression(&mut self, from: usize) -> Option<usize> {
+        // What closes somewhere may close here; a quote may never be closed (`{{ x }}'s`).
+        let plain = self.next(from, "}}")?;
+        let bytes = self.text.as_bytes().get(from..)?;
+        let mut quote: Option<u8> = None;
+        let mut depth = 0_usize;
+        for (at, byte) in bytes.iter().enumerate() {
+            let Some(left) = self.left.checked_sub(1) else { break };
+            self.left = left;
+            match (quote, byte) {
+                (Some(open), byte) if *byte == open => quote = None,
+                (Some(_), _) => {}
+                (None, b'\'' | b'"') => quote = Some(*byte),
+                (None, b'{') => depth = depth.saturating_add(1),
+                (None, b'}') if depth > 0 => depth = depth.saturating_sub(1),
+                (None, b'}') if bytes.get(at.saturating_add(1)) == Some(&b'}') => return Some(at),
+                (None, _) => {}
+            }
+        }
+        Some(plain)
+    }
 }
 
 #[cfg(test)]
@@ -346,6 +379,21 @@ mod tests {
         check("{{ item.missing }}", "unknown");
         check("{{ (v | split('.'))[0] }}", "unknown");
         check("{{ outside | default('a') }}", "unknown");
+    }
+
+    /// Texts that open much and close little: the pieces come in time that grows with the text.
+    #[test]
+    fn what_is_never_closed() {
+        let check = |unit: &str, end: &str, expected: usize| {
+            let text = format!("{}{end}", unit.repeat(200_000));
+            assert_eq!(pieces(&text).len(), expected, "{unit}");
+        };
+        check("{%", "", 1);
+        check("{{", "", 1);
+        check("{#", "", 1);
+        check("{{ { }}", "", 200_000);
+        check("{{ ' }}{{ \" }}", "", 133_334);
+        check("{{", "}}", 1);
     }
 
     #[test]

@@ -30,6 +30,9 @@ const MAX_ITEMS: usize = 300;
 /// Values that all references of one file bring along: lists of lists that double would never end.
 const MAX_COPIED: usize = 300_000;
 
+/// Statements and elements of loops in one file: loops in loops would never end.
+const MAX_STEPS: usize = 300_000;
+
 /// A longer expression in a string is none.
 const MAX_REFERENCE: usize = 1000;
 
@@ -73,8 +76,12 @@ pub(super) fn read(file: &SourceFile, audit: &mut Audit<'_>) {
         platform: None,
         defaults: BTreeMap::new(),
         count: 0,
+        steps: 0,
     };
     manifest.statements(0, None);
+    if manifest.count > MAX_RESOURCES || manifest.steps > MAX_STEPS {
+        manifest.audit.gap("judging it takes too much work: the rest was not judged", None);
+    }
 }
 
 /// The data of a module or of a control repository, by key.
@@ -144,6 +151,7 @@ pub(super) struct Manifest<'m, 'a> {
     /// Defaults of a type: `Package { ensure => latest }`.
     defaults: BTreeMap<String, Vec<(String, Value)>>,
     count: usize,
+    steps: usize,
 }
 
 impl<'a> Manifest<'_, 'a> {
@@ -198,7 +206,8 @@ impl<'a> Manifest<'_, 'a> {
     /// Statements up to a closing brace or the end.
     fn statements(&mut self, depth: usize, end: Option<usize>) {
         while self.token(0).is_some() && end.is_none_or(|end| self.at < end) {
-            if self.count > MAX_RESOURCES || depth > MAX_DEPTH {
+            self.steps = self.steps.saturating_add(1);
+            if self.count > MAX_RESOURCES || self.steps > MAX_STEPS || depth > MAX_DEPTH {
                 return;
             }
             if self.is(0, "}") {
@@ -425,6 +434,7 @@ impl<'a> Manifest<'_, 'a> {
             }
             _ => vec![vec![Value::Unknown(None); 2]],
         };
+        self.steps = self.steps.saturating_add(items.len());
         for item in items.into_iter().take(MAX_ITEMS) {
             self.at = body;
             let mark = self.elements.len();

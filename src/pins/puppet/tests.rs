@@ -147,3 +147,15 @@ fn modules() {
         ],
     );
 }
+
+/// Loops in loops that declare nothing.
+#[test]
+fn loops_are_bounded() {
+    let items = (0..300).map(|item| format!("'p{item}'")).collect::<Vec<_>>().join(", ");
+    let open: String = (0..6).map(|level| format!("[{items}].each |$x{level}| {{\n")).collect();
+    let text = format!("class a {{\n{open}notice('x')\n{}", "}".repeat(7));
+    let repository = crate::pins::Repository::of_files([]);
+    let file = crate::pins::SourceFile::new("manifests/init.pp", text.as_bytes());
+    let collected = crate::pins::walk::audit_source(&file, &CARRIER, &repository);
+    assert!(collected.gaps.iter().any(|gap| gap.reason.contains("too much work")));
+}

@@ -10,7 +10,7 @@ mod managers;
 mod values;
 
 pub(in crate::pins) use managers::Manager;
-pub(in crate::pins) use values::{MAX_ALTERNATIVES, either, single_quoted, sited};
+pub(in crate::pins) use values::{Budget, MAX_ALTERNATIVES, either, single_quoted, sited};
 
 use super::audit::Audit;
 use super::classify;

@@ -2,10 +2,31 @@
 
 use crate::pins::hcl::value::Value;
 use crate::pins::span::{Fragment, FragmentBuilder};
+use std::cell::Cell;
 use std::ops::Range;
 
 /// Alternatives of one value; more are cut off or unknown.
 pub(in crate::pins) const MAX_ALTERNATIVES: usize = 16;
+
+/// Work that reading one file may cause where names are followed and loops are run, in bytes that
+/// are copied: a few lines can double a value, or nest loops, without end.
+pub(in crate::pins) struct Budget(Cell<usize>);
+
+impl Budget {
+    pub fn new(amount: usize) -> Self {
+        Self(Cell::new(amount))
+    }
+
+    /// Takes a part of it; false where nothing is left.
+    pub fn spend(&self, amount: usize) -> bool {
+        self.0.set(self.0.get().saturating_sub(amount));
+        !self.is_spent()
+    }
+
+    pub fn is_spent(&self) -> bool {
+        self.0.get() == 0
+    }
+}
 
 /// One of several values, nested choices laid flat.
 pub(in crate::pins) fn either(values: Vec<Value>) -> Value {

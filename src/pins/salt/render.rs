@@ -24,6 +24,9 @@ const MAX_OUTPUT: usize = 2 * 1024 * 1024;
 /// Files that one file imports, those that they import included.
 const MAX_IMPORTS: usize = 100;
 
+/// Pieces and elements of loops, over and over: loops in loops that write nothing would never end.
+const MAX_STEPS: usize = 200_000;
+
 /// Names of one file.
 const MAX_NAMES: usize = 2000;
 
@@ -40,6 +43,7 @@ pub(super) fn render(source: &Fragment, file: &SourceFile, repository: &Reposito
         out: FragmentBuilder::default(),
         depth: 0,
         imports: MAX_IMPORTS,
+        steps: MAX_STEPS,
     };
     let pieces = jinja::pieces(source.text());
     renderer.run(&pieces);
@@ -104,6 +108,8 @@ struct Renderer<'r> {
     depth: usize,
     /// How many files may still be imported.
     imports: usize,
+    /// How many pieces may still be looked at.
+    steps: usize,
 }
 
 impl Renderer<'_> {
@@ -113,7 +119,8 @@ impl Renderer<'_> {
         }
         let mut at = 0_usize;
         while let Some(piece) = pieces.get(at) {
-            if self.out.text().len() > MAX_OUTPUT {
+            self.steps = self.steps.saturating_sub(1);
+            if self.out.text().len() > MAX_OUTPUT || self.steps == 0 {
                 return;
             }
             at = at.saturating_add(1);
@@ -218,9 +225,11 @@ impl Renderer<'_> {
             out: FragmentBuilder::default(),
             depth: self.depth.saturating_add(1),
             imports: self.imports,
+            steps: self.steps,
         };
         inner.run(&jinja::pieces(fragment.text()));
         self.imports = inner.imports;
+        self.steps = inner.steps;
         let mut names = words.iter().skip_while(|word| **word != "import").skip(1).peekable();
         while let Some(name) = names.next() {
             if *name == "with" {
@@ -279,6 +288,7 @@ impl Renderer<'_> {
             _ => vec![vec![Value::Unknown(None); 2]],
         };
         self.depth = self.depth.saturating_add(1);
+        self.steps = self.steps.saturating_sub(items.len());
         for item in items.into_iter().take(MAX_ITEMS) {
             let mark = self.names.loops.len();
             for (index, name) in names.iter().enumerate() {
@@ -345,9 +355,10 @@ impl Renderer<'_> {
         let text = self.source.text();
         let before = text.get(..whole.start).unwrap_or_default();
         let after = text.get(whole.end..).unwrap_or_default();
-        let before = before.rsplit('\n').next().unwrap_or_default();
-        let after = after.split('\n').next().unwrap_or_default();
-        before.trim().is_empty() && after.trim().is_empty()
+        // Only as far as blanks reach: a line may be long and hold many expressions.
+        let blank = |c: &char| *c != '\n';
+        before.chars().rev().take_while(blank).all(char::is_whitespace)
+            && after.chars().take_while(blank).all(char::is_whitespace)
     }
 }
 

@@ -115,3 +115,14 @@ fn what_is_fetched_and_run() {
     );
     check("x:\n  pkgrepo.managed:\n    - ppa: a/b\n", &["repository ppa:a/b floating @a/b"]);
 }
+
+/// Loops in loops that write nothing, and braces that nothing closes.
+#[test]
+fn work_is_bounded() {
+    let items = (0..200).map(|item| format!("'p{item}'")).collect::<Vec<_>>().join(", ");
+    let open: String = (0..6).map(|level| format!("{{% for x{level} in [{items}] %}}")).collect();
+    let closed = "{% endfor %}".repeat(6);
+    check(&format!("{open}{{% set y = 1 %}}{closed}"), &[]);
+    check(&"{{ a }}".repeat(50_000), &[]);
+    check(&format!("# {}\n", "{%".repeat(200_000)), &[]);
+}

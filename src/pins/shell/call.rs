@@ -60,6 +60,11 @@ pub(super) fn command_name(words: &[Word]) -> String {
     name
 }
 
+/// Whether a command writes its words to its output.
+fn says(name: &str) -> bool {
+    matches!(name, "echo" | "printf")
+}
+
 /// Commands within commands (`sudo`, `docker run`, `sh -c`): each has a copy of the words.
 const MAX_CALLS: usize = 24;
 
@@ -99,7 +104,11 @@ impl Interpreter<'_, '_> {
                 | "php"
                 | "iex"
         );
+        let runs_what_is_said = matches!(output, Output::Executed(_)) && says(&name);
         for word in &words {
+            if runs_words || runs_what_is_said {
+                self.run_remembered(word, &name, output);
+            }
             let inner = if runs_words { Output::Executed(name.clone()) } else { Output::Captured };
             self.substitutions(word, &inner);
             if let Some(process) = &word.process {

@@ -12,6 +12,7 @@ use crate::pins::input::Credit;
 use crate::pins::repository::file_name;
 use crate::pins::span::{Fragment, UNKNOWN};
 use crate::pins::strength::{Ecosystem, Strength};
+use std::sync::Arc;
 
 const CURL_VALUED: &[&str] = &[
     "-o",
@@ -154,6 +155,9 @@ const WGET_VALUED: &[&str] = &[
 /// The prefix of the machine's entries that remember whose checksum a variable has: no path begins
 /// with it.
 const SUM: &str = "\0sum\0";
+
+/// The prefix of the machine's entries that remember what commands gave a variable its value.
+const COMMANDS: &str = "\0commands\0";
 
 /// How a credit by signature is worded, so that a list of checksums is known to be signed.
 const SIGNED: &str = "verified by";
@@ -500,6 +504,37 @@ impl Interpreter<'_, '_> {
         if let Some(entry) = of.map(|(_, entry)| entry.clone()) {
             files.insert(format!("{SUM}{name}"), entry);
         }
+    }
+
+    /// `script=$(curl URL)`: remembers the download, in case somebody runs what it brought.
+    pub(super) fn remember_commands(&mut self, name: &str, word: &Word) {
+        let key = format!("{COMMANDS}{name}");
+        let fetches = |text: &str| text.contains("curl") || text.contains("wget");
+        match word.substitutions.as_slice() {
+            [commands] if fetches(commands.text()) && self.audit.spend(commands.text().len()) => {
+                let file = MachineFile::Text(Arc::new(commands.clone()), Arc::clone(&self.file));
+                self.environment.machine.files.insert(key, file);
+            }
+            _ => self.environment.machine.files.remove(&key),
+        }
+    }
+
+    /// `eval "$script"`, `echo "$script" | sh`: judges the download that gave the variable its value
+    /// as one that is run.
+    pub(super) fn run_remembered(&mut self, word: &Word, name: &str, output: &Output) {
+        let Some(origin) = word.origin.as_ref().filter(|_| word.text().contains(UNKNOWN)) else {
+            return;
+        };
+        let key = format!("{COMMANDS}{}", origin.name.trim_start_matches('$'));
+        let commands = match self.environment.machine.files.get(&key) {
+            Some(MachineFile::Text(commands, file)) if *file == self.file => Arc::clone(commands),
+            _ => return,
+        };
+        let program = match output {
+            Output::Executed(program) => program.clone(),
+            _ => name.to_owned(),
+        };
+        self.run_in_subshell(&commands, &Output::Executed(program));
     }
 
     /// `[ "$(sha256sum FILE …)" = LITERAL ]`, also with either side in a variable.

@@ -4,7 +4,7 @@ use super::interpret::Interpreter;
 use super::managers::Invocation;
 use super::package::{Package, is_local, is_url, may_hold_version};
 use super::words::Word;
-use crate::pins::classify;
+use crate::pins::classify::{self, is_unknown};
 use crate::pins::span::UNKNOWN;
 use crate::pins::strength::{Ecosystem, Strength};
 
@@ -175,7 +175,8 @@ pub(super) fn zypper(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_
     }
 }
 
-/// apk: `name=version`, `name~version`, `name<version`, `name@repository`.
+/// apk: `name=version`, `name~version`, `name<version`, `name><checksum`, `name@repository`, also
+/// with a version behind the repository.
 pub(super) fn apk(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) {
     for repository in invocation.arguments.values(&["-X", "--repository"]) {
         super::sources::repository_word(shell, repository);
@@ -186,11 +187,21 @@ pub(super) fn apk(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) 
             continue;
         }
         let at = text.find(['=', '~', '<', '>', '@']).unwrap_or(text.len());
-        let (name, rest) = text.split_at_checked(at).unwrap_or((text, ""));
+        let (name, mut rest) = text.split_at_checked(at).unwrap_or((text, ""));
+        // `name@repository=version`.
+        let tagged = rest.strip_prefix('@').and_then(|tag| tag.find(['=', '~', '<', '>']));
+        let at = at.saturating_add(tagged.map_or(0, |length| length.saturating_add(1)));
+        let label = if tagged.is_some() { text.get(..at).unwrap_or(name) } else { name };
+        if tagged.is_some() {
+            rest = text.get(at..).unwrap_or_default();
+        }
         let requested = rest.strip_prefix('=').filter(|r| !r.starts_with('~')).unwrap_or(rest);
-        let form = format!("{name}={{version}}");
+        let form = format!("{label}={{version}}");
         let mut package = Package::new(Ecosystem::Apk, word, name, requested).form(form);
-        if rest.starts_with('@') {
+        if rest.starts_with("><") && !is_unknown(rest) {
+            // By the checksum of the package.
+            package.strength = Strength::Content;
+        } else if rest.starts_with('@') {
             package.strength = Strength::None;
         } else if rest.is_empty() && may_hold_version(text) {
             package.strength = Strength::Unknown;

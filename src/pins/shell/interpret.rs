@@ -99,10 +99,21 @@ pub(super) fn run(
         audit.gap("a script nests too deep or takes too long to parse", Some(at));
         return;
     };
+    let open = parse::unclosed_quote(&tree, fragment.text());
+    if let Some(at) = open {
+        let at = fragment.raw_range(at..at).start;
+        audit.gap("a quote that opens here is never closed", Some(at));
+    }
     state.nesting = state.nesting.saturating_add(1);
     let file = Arc::clone(&audit.file().path);
     let mut interpreter = Interpreter { fragment, environment, audit, state, file };
     interpreter.statement(tree.root_node(), output, 0);
+    // What stands on the lines behind is judged as if it had been closed.
+    let rest = open.and_then(|open| fragment.text().get(open..)?.find('\n')?.checked_add(open));
+    if let Some(rest) = rest {
+        let rest = fragment.slice(rest..fragment.text().len());
+        interpreter.run_nested(&rest, output);
+    }
     interpreter.state.nesting = interpreter.state.nesting.saturating_sub(1);
     if interpreter.state.nesting == 0 {
         interpreter.uncalled_functions();
@@ -242,6 +253,7 @@ impl Interpreter<'_, '_> {
         for word in &words {
             self.substitutions(word, &Output::Captured);
             self.remember_sum(&name, word);
+            self.remember_commands(&name, word);
         }
         // A value that grows line by line is copied with each.
         let old = self.environment.get(&name).filter(|_| append);

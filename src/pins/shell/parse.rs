@@ -11,7 +11,8 @@ thread_local! {
         RefCell::new(syntax::parser(&tree_sitter_bash::LANGUAGE.into()));
 }
 
-/// Brackets that are open at once. Each is a level of the tree, and no person comes near.
+/// Brackets, and blocks (`if`, `for`), that are open at once. Each is a level of the tree, and no
+/// person comes near.
 const MAX_OPEN: usize = 20_000;
 
 /// Bars and backticks, of which the parser weighs two readings and needs kilobytes for each: in one
@@ -19,9 +20,24 @@ const MAX_OPEN: usize = 20_000;
 const MAX_BARS_IN_LINE: usize = 1000;
 const MAX_BARS: usize = 20_000;
 
-/// Whether a text opens more brackets than a tree should have levels, or has more bars than anyone
-/// writes, whatever is quoted.
+/// Whether a text opens more brackets or blocks than a tree should have levels, or has more bars
+/// than anyone writes, whatever is quoted.
 fn is_too_deep(text: &str) -> bool {
+    let mut blocks = 0_usize;
+    let deep = text.lines().any(|line| {
+        let word = line.trim_start().split([' ', '\t', ';']).next().unwrap_or_default();
+        match word {
+            "if" | "for" | "while" | "until" | "case" | "select" => {
+                blocks = blocks.saturating_add(1);
+            }
+            "fi" | "done" | "esac" => blocks = blocks.saturating_sub(1),
+            _ => {}
+        }
+        blocks > MAX_OPEN
+    });
+    if deep {
+        return true;
+    }
     let (mut open, mut line, mut bars) = (0_usize, 0_usize, 0_usize);
     text.bytes().any(|byte| {
         match byte {
@@ -44,6 +60,31 @@ pub(super) fn parse(text: &str) -> Option<Tree> {
         return None;
     }
     PARSER.with_borrow_mut(|parser| syntax::parse(parser.as_mut()?, &ascii(text)))
+}
+
+/// Where a quote opens that nothing closes: all behind it is its text, as a shell has it.
+pub(super) fn unclosed_quote(tree: &Tree, text: &str) -> Option<usize> {
+    let quote = |at: usize| text.get(at..).is_some_and(|rest| rest.starts_with(['"', '\'']));
+    let mut cursor = tree.walk();
+    // The end of the text is in the last node of each level.
+    while cursor.node().has_error() {
+        let parent = cursor.node();
+        let rest = text.get(parent.start_byte()..).unwrap_or_default();
+        let blanks = rest.len().saturating_sub(rest.trim_start().len());
+        let start = parent.start_byte().saturating_add(blanks);
+        if parent.is_error() && quote(start) {
+            let behind = text.get(parent.end_byte()..).unwrap_or_default();
+            return behind.trim().is_empty().then_some(start);
+        }
+        if !cursor.goto_last_child() {
+            return None;
+        }
+        let last = cursor.node();
+        if last.is_missing() && last.kind() == "\"" {
+            return quote(parent.start_byte()).then(|| parent.start_byte());
+        }
+    }
+    None
 }
 
 /// The text with every byte that is not ASCII replaced by a dot, which is a word's character and no
@@ -170,6 +211,32 @@ mod tests {
     #[test]
     fn code_points_do_not_reach_the_scanner() {
         assert!(parse("echo {\u{10fffe}..{\u{1f600}}").is_some());
+    }
+
+    #[test]
+    fn quotes_that_stay_open() {
+        let check = |text: &str, expected: Option<&str>| {
+            let found = unclosed_quote(&parse(text).unwrap(), text);
+            assert_eq!(found.map(|at| &text[at..]), expected, "{text}");
+        };
+        check("a b\necho \"x\npip y\n", Some("\"x\npip y\n"));
+        check("a b\necho 'x\npip y\n", Some("'x\npip y\n"));
+        check("echo it's\npip y\n", Some("'s\npip y\n"));
+        check("a \"b $c\" \"$d e\nf\n", Some("\"$d e\nf\n"));
+        check("a \"b\nc\" 'd\n'\n", None);
+        check("if a; then\nb \"c\"\n", None);
+        check("a $(b \"c\"\n", None);
+    }
+
+    #[test]
+    fn levels() {
+        let check = |unit: &str, expected: bool| {
+            assert_eq!(is_too_deep(&unit.repeat(MAX_OPEN + 1)), expected, "{unit}");
+        };
+        check("if a\n", true);
+        check("(", true);
+        check("if a; then b\nfi\n", false);
+        check("echo if (a)\n", false);
     }
 
     #[test]

@@ -30,6 +30,19 @@ const NESTED: &[&str] = &[
     "kubernetes_",
 ];
 
+/// Attributes of Google's resources that are container images wherever they stand.
+const GOOGLE_ATTRIBUTES: &[&str] =
+    &["container_image", "container_image_uri", "dependency_images", "image_uri"];
+
+/// Blocks of Google's resources that describe a container, and the attribute that names its image.
+const GOOGLE_BLOCKS: &[(&str, &str)] = &[
+    ("container", "image"),
+    ("container_image", "image"),
+    ("container_spec", "image"),
+    ("containers", "image"),
+    ("step", "name"),
+];
+
 /// Attributes that hold a definition in JSON.
 const DEFINITIONS: &[&str] = &["container_definitions", "container_properties", "manifest"];
 
@@ -56,6 +69,9 @@ impl Configuration<'_, '_> {
                 self.container_image(&word);
             }
         }
+        if kind.starts_with("google_") && !NESTED.iter().any(|prefix| kind.starts_with(prefix)) {
+            self.google_containers(kind, body);
+        }
         if kind == "aws_codebuild_project"
             && let Some(environment) = body.block("environment")
             && let Some(word) = self.word(&environment.body, "image")
@@ -80,6 +96,25 @@ impl Configuration<'_, '_> {
         }
         if kind == "helm_release" {
             self.helm(body);
+        }
+    }
+
+    fn google_containers(&mut self, kind: &str, body: &Body) {
+        let mut words = Vec::new();
+        each_below(body, 0, &mut |keyword, body| {
+            let own = GOOGLE_BLOCKS.iter().filter(|(block, attribute)| {
+                *block == keyword && (*attribute != "name" || kind == "google_cloudbuild_trigger")
+            });
+            let own = own.map(|(_, attribute)| attribute);
+            for attribute in GOOGLE_ATTRIBUTES.iter().chain(own) {
+                words.extend(body.get(attribute).iter().flat_map(|e| self.evaluator.words(e)));
+            }
+        });
+        for attribute in GOOGLE_ATTRIBUTES {
+            words.extend(body.get(attribute).iter().flat_map(|e| self.evaluator.words(e)));
+        }
+        for word in words {
+            self.container_image(&word);
         }
     }
 
@@ -216,6 +251,26 @@ mod tests {
             "resource \"kubernetes_deployment\" \"x\" {\n spec {\n  template {\n   spec {\n    \
              container {\n     image = \"redis\"\n    }\n   }\n  }\n }\n}\n",
             &["redis@:none|redis"],
+        );
+    }
+
+    #[test]
+    fn containers_of_google() {
+        check(
+            "resource \"google_cloudbuild_trigger\" \"x\" {\n build {\n  step {\n   name = \"a/b:1\"\n  }\n }\n}\n",
+            &["a/b@1:floating|a/b:1"],
+        );
+        check(
+            "resource \"google_dataproc_gdc_spark_application\" \"x\" {\n dependency_images = [\"a/b:1\", \"a/c\"]\n}\n",
+            &["a/b@1:floating|a/b:1", "a/c@:none|a/c"],
+        );
+        check(
+            "resource \"google_bigquery_routine\" \"x\" {\n spark_options {\n  container_image = \"a/b\"\n }\n}\n",
+            &["a/b@:none|a/b"],
+        );
+        check(
+            "resource \"google_vertex_ai_endpoint\" \"x\" {\n container_spec {\n  image_uri = \"a/b\"\n }\n step {\n  name = \"x\"\n }\n}\n",
+            &["a/b@:none|a/b"],
         );
     }
 

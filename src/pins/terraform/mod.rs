@@ -88,6 +88,7 @@ impl Configuration<'_, '_> {
         self.named_images(kind, &block.body);
         self.versions_below(&block.body, 0);
         self.containers(kind, &block.body);
+        self.workspace(kind, &block.body);
         self.user_data(&block.body, 0);
         self.resource_scripts(kind, &block.body);
         self.provisioners(&block.body);

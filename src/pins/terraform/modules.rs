@@ -7,6 +7,7 @@ use super::Configuration;
 use crate::pins::classify;
 use crate::pins::hcl::syntax::Body;
 use crate::pins::hcl::value::Word;
+use crate::pins::image::ImageRef;
 use crate::pins::strength::{Ecosystem, Strength};
 
 /// Where a module comes from.
@@ -44,7 +45,7 @@ impl Configuration<'_, '_> {
             Source::Git => self.parameter(&source, "ref"),
             Source::Mercurial => self.parameter(&source, "rev"),
             Source::Archive => self.archive(&source),
-            Source::Oci => self.oci(&source),
+            Source::Oci => self.oci(body, &source),
         }
     }
 
@@ -88,8 +89,11 @@ impl Configuration<'_, '_> {
         self.note(id, "an archive without a checksum");
     }
 
-    fn oci(&mut self, source: &Word) {
+    /// By digest or tag, as OpenTofu has it; some tools read a `version`, or a tag in the address.
+    fn oci(&mut self, body: &Body, source: &Word) {
         let subject = bare(&source.text).to_owned();
+        let image = ImageRef::parse(&subject);
+        let version = self.present(body, "version").filter(|version| !version.text.is_empty());
         if let Some((value, word)) = query(source, "digest") {
             let unknown = classify::is_unknown(&value);
             let held = if unknown { Strength::Unknown } else { Strength::Content };
@@ -97,8 +101,15 @@ impl Configuration<'_, '_> {
         } else if let Some((value, word)) = query(source, "tag") {
             let held = classify::version(Ecosystem::Image, &value);
             self.push(Ecosystem::TerraformModule, &subject, held, &word);
+        } else if let Some(version) = version {
+            let held = classify::constraint(&version.text);
+            self.push(Ecosystem::TerraformModule, &subject, held, &version);
         } else {
-            self.push(Ecosystem::TerraformModule, &subject, Strength::None, source);
+            let requested = image.requested();
+            let word = Word { text: requested, verbatim: false, ..source.clone() };
+            let subject = subject.get(..subject.len().saturating_sub(word.text.len()));
+            let subject = subject.unwrap_or_default().trim_end_matches(':').to_owned();
+            self.push(Ecosystem::TerraformModule, &subject, image.strength(), &word);
         }
     }
 }
@@ -206,6 +217,19 @@ mod tests {
             &["app.terraform.io/a/vpc/aws@~> 5.0:range|~> 5.0"],
         );
         check("a/iam/aws//modules/role", "5.1.2", &["a/iam/aws//modules/role@5.1.2:exact|5.1.2"]);
+    }
+
+    #[test]
+    fn oci_modules() {
+        let digest = "sha256:47f14534bda344d9fe6ffd6effb95eefe579f4be0d508b7445cf77f61a0e5724";
+        let (url, held) = ("oci://e.org/a/vpc", "oci://e.org/a/vpc@1.2.0:exact|1.2.0");
+        check(&format!("{url}?tag=1.2.0"), "", &[held]);
+        check(url, "1.2.0", &[held]);
+        let at = format!("oci://e.org/a/vpc@1.2.0:exact|{url}:1.2.0");
+        check(&format!("{url}:1.2.0"), "", &[&at]);
+        check(url, "", &[&format!("{url}@:none|{url}")]);
+        let held = format!("{url}@{digest}:content|{digest}");
+        check(&format!("{url}?digest={digest}"), "", &[&held]);
     }
 
     #[test]

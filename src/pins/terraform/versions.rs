@@ -50,6 +50,15 @@ impl Configuration<'_, '_> {
         }
     }
 
+    /// A workspace of HCP Terraform says what version it runs.
+    pub(super) fn workspace(&mut self, kind: &str, body: &Body) {
+        let word = (kind == "tfe_workspace").then(|| body.get("terraform_version")).flatten();
+        if let Some(word) = word.and_then(|expr| self.evaluator.word(expr)) {
+            let strength = classify::constraint(&word.text);
+            self.push(Ecosystem::Tool, "terraform", strength, &word);
+        }
+    }
+
     /// Whether no file of the unit says a version, and this block is the first of all.
     fn is_first(&self, block: &Block) -> bool {
         let module = &self.evaluator.module;
@@ -279,6 +288,14 @@ mod tests {
             "resource \"random_pet\" \"x\" {\n}\n",
             &[("m/a.tf", "resource \"random_pet\" \"y\" {\n}\n")],
             &[],
+        );
+        check(
+            "resource \"tfe_workspace\" \"x\" {\n provider = tfe.a\n terraform_version = \"~> 1.1\"\n}\n",
+            &[(
+                "m/z.tf",
+                "terraform {\n required_version = \"1.5.0\"\n required_providers {\n  tfe = \"1.0.0\"\n }\n}\n",
+            )],
+            &["terraform@~> 1.1:range|~> 1.1"],
         );
         let other = ("m/versions.tf", "terraform {\n required_version = \"1.5.0\"\n}\n");
         check("terraform {\n}\n", &[other], &[]);
