@@ -204,7 +204,7 @@ fn work_is_bounded() {
         let repository = crate::pins::Repository::of_files(
             files.iter().map(|(path, text)| (*path, text.as_bytes())),
         );
-        let file = crate::pins::SourceFile::new(path, text.as_bytes());
+        let file = SourceFile::new(path, text.as_bytes());
         let collected = crate::pins::walk::audit_source(&file, &CARRIER, &repository);
         let found = collected.gaps.iter().any(|gap| gap.reason.contains("too much work"));
         assert_eq!(found, gap, "{path} {}", text.get(..60).unwrap_or(text));

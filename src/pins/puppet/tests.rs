@@ -155,7 +155,7 @@ fn loops_are_bounded() {
     let open: String = (0..6).map(|level| format!("[{items}].each |$x{level}| {{\n")).collect();
     let text = format!("class a {{\n{open}notice('x')\n{}", "}".repeat(7));
     let repository = crate::pins::Repository::of_files([]);
-    let file = crate::pins::SourceFile::new("manifests/init.pp", text.as_bytes());
+    let file = SourceFile::new("manifests/init.pp", text.as_bytes());
     let collected = crate::pins::walk::audit_source(&file, &CARRIER, &repository);
     assert!(collected.gaps.iter().any(|gap| gap.reason.contains("too much work")));
 }
