@@ -8,6 +8,7 @@ use super::scanning::ScanOptions;
 use super::subject::Subject;
 use crate::attribute::verify_shipped;
 use crate::model::{Side, Stage, TreePath, Verification};
+use crate::report::format::count;
 use crate::report::{Owners, Section, ShowReport, list_files};
 use std::os::unix::ffi::OsStrExt;
 
@@ -91,7 +92,19 @@ pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<Exit, CliError> 
     let report = ShowReport { manifest: &manifest, section, owners: &owners };
     let view = context.view(args.output.file(), false);
     context.write(args.output.file(), |out| write(&report, &view, out))?;
+    tell_gaps(&report, &args.manifest, context);
     Ok(exit)
+}
+
+/// What is listed may not be all: said where the list itself does not say it.
+fn tell_gaps(report: &ShowReport<'_>, manifest: &str, context: &Context) {
+    let gaps = report.manifest.records.gaps.len();
+    if gaps > 0 && !matches!(report.section, Section::Gaps | Section::Overview) {
+        context.tell(&format!(
+            "{} could not be read, of which nothing is listed here: see `driftcheck show {manifest} --gaps`",
+            count(gaps, "part")
+        ));
+    }
 }
 
 /// Something differs, or nobody can say of all whether it does.

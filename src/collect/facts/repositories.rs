@@ -1,5 +1,5 @@
-//! Where a system takes its packages from: apt, dnf, yum, zypper, apk and pacman, with whether a
-//! source is a dated snapshot, and the fingerprints of the keys that are trusted.
+//! Where a system takes its packages from: apt, dnf, yum, zypper, apk, pacman, opkg and flatpak, with
+//! whether a source is a dated snapshot, and the fingerprints of the keys that are trusted.
 //!
 //! Formats: sources.list(5) in both forms, dnf.conf(5), apk-repositories(5), pacman.conf(5). User
 //! names and passwords in addresses are left out.
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Reads the package sources.
 pub static COLLECTOR: Collector = Collector {
     name: "repositories",
-    version: 1,
+    version: 2,
     summary: "package sources, dated snapshots among them, and trusted keys",
     wanted: &[],
     collect,
@@ -26,7 +26,7 @@ pub static COLLECTOR: Collector = Collector {
 const MAX_SIZE: u64 = 8 * 1024 * 1024;
 
 /// Where trusted keys lie, as OpenPGP or PEM.
-const KEY_DIRECTORIES: [&str; 7] = [
+const KEY_DIRECTORIES: [&str; 8] = [
     "/etc/apt",
     "/etc/apt/trusted.gpg.d",
     "/etc/apt/keyrings",
@@ -34,6 +34,7 @@ const KEY_DIRECTORIES: [&str; 7] = [
     "/etc/pki/rpm-gpg",
     "/etc/apk/keys",
     "/usr/share/pacman/keyrings",
+    "/var/lib/flatpak/repo",
 ];
 
 fn collect(view: &View<'_>, records: &mut Records) {
@@ -71,7 +72,23 @@ fn collect(view: &View<'_>, records: &mut Records) {
     }
     let arch = TreePath::parse("/etc/pacman.conf");
     if let Some(bytes) = reader.file(&arch) {
-        add(&mut found, pacman_sections(&bytes), &arch);
+        let mut included = |path: &str| reader.file(&TreePath::parse(path)).unwrap_or_default();
+        let sources = pacman_sections(&bytes, &mut included);
+        add(&mut found, sources, &arch);
+    }
+    let flatpak = TreePath::parse("/var/lib/flatpak/repo/config");
+    if let Some(bytes) = reader.file(&flatpak) {
+        add(&mut found, flatpak_remotes(&bytes), &flatpak);
+    }
+    let mut feeds = files(&mut reader, "/etc/opkg");
+    let opkg = TreePath::parse("/etc/opkg.conf");
+    if let (Some(bytes), Some(name)) = (reader.file(&opkg), Name::new(b"opkg.conf")) {
+        feeds.push((name, opkg, bytes));
+    }
+    for (name, path, bytes) in feeds {
+        if name.as_bytes().ends_with(b".conf") {
+            add(&mut found, opkg_lines(&bytes), &path);
+        }
     }
     reader.records.facts.extend(found.into_values());
     keys(&mut reader);
@@ -132,8 +149,15 @@ fn one_line(bytes: &[u8]) -> Vec<Source> {
             Some(rest) => rest.split_once(']')?,
             None => ("", rest),
         };
+        let rest = rest.trim_start();
+        // The name of a medium has blanks in it: `cdrom:[Debian 12 _Bookworm_]/`.
+        let medium = rest.strip_prefix("cdrom:[").and_then(|rest| rest.find(']'));
+        let length = medium.map_or(0, |end| end.saturating_add("cdrom:[]".len()));
+        let (medium, rest) = rest.split_at_checked(length)?;
+        let (place, rest) = rest.split_once(char::is_whitespace)?;
+        let uri = &format!("{medium}{place}");
         let mut words = rest.split_ascii_whitespace();
-        let (uri, suite) = (words.next()?, words.next()?);
+        let suite = words.next()?;
         let components: Vec<&str> = words.collect();
         let options: Vec<(&str, &str)> =
             options.split_ascii_whitespace().filter_map(|option| option.split_once('=')).collect();
@@ -275,9 +299,54 @@ fn apk_lines(bytes: &[u8]) -> Vec<Source> {
     whole.lines().filter_map(line).collect()
 }
 
-fn pacman_sections(bytes: &[u8]) -> Vec<Source> {
+/// `src/gz NAME URL` a line.
+fn opkg_lines(bytes: &[u8]) -> Vec<Source> {
+    let whole = String::from_utf8_lossy(bytes);
+    let line = |line: &str| -> Option<Source> {
+        let mut words = line.split_ascii_whitespace();
+        let kind = words.next().filter(|word| matches!(*word, "src" | "src/gz"))?;
+        let (name, uri) = (text(words.next()?.as_bytes()), without_secrets(words.next()?));
+        let attributes = BTreeMap::from([
+            ("manager", "opkg".to_owned()),
+            ("snapshot", snapshot_of(&uri)),
+            ("uri", uri),
+            ("format", kind.to_owned()),
+        ]);
+        Some((format!("opkg {name}"), attributes))
+    };
+    whole.lines().filter_map(line).collect()
+}
+
+/// `[remote "NAME"]` sections of an OSTree repository's configuration.
+fn flatpak_remotes(bytes: &[u8]) -> Vec<Source> {
+    let remote = |section: &ini::Section| {
+        let name = section.name.strip_prefix("remote \"")?.strip_suffix('"')?;
+        let plain = |key: &str| section.get(key).unwrap_or_default().to_owned();
+        let attributes = BTreeMap::from([
+            ("manager", "flatpak".to_owned()),
+            ("uri", without_secrets(&plain("url"))),
+            ("gpgcheck", plain("gpg-verify")),
+            ("repo-gpgcheck", plain("gpg-verify-summary")),
+            ("disabled", plain("xa.disable")),
+        ]);
+        Some((format!("flatpak {}", text(name.as_bytes())), attributes))
+    };
+    ini::parse(bytes).iter().filter_map(remote).collect()
+}
+
+/// Files that one section may include; Arch has one.
+const MAX_INCLUDES: usize = 8;
+
+/// Repositories, with the servers of the mirror lists that they include.
+fn pacman_sections(bytes: &[u8], included: &mut dyn FnMut(&str) -> Vec<u8>) -> Vec<Source> {
     let section = |section: &ini::Section| {
-        let servers = section.all("Server");
+        let mut servers = section.all("Server");
+        for path in section.all("Include").split_ascii_whitespace().take(MAX_INCLUDES) {
+            for list in ini::parse(&included(path)) {
+                servers.push(' ');
+                servers.push_str(&list.all("Server"));
+            }
+        }
         let uri = servers.split_ascii_whitespace().map(without_secrets).collect::<Vec<_>>();
         let uri = uri.join(" ");
         let attributes = BTreeMap::from([
@@ -294,7 +363,10 @@ fn pacman_sections(bytes: &[u8]) -> Vec<Source> {
     named.map(section).collect()
 }
 
-/// An address without `user:password@`.
+/// Parameters by which mirror lists of Fedora, Rocky and their like name a repository.
+const PLAIN_PARAMETERS: [&str; 6] = ["arch", "country", "infra", "release", "repo", "version"];
+
+/// An address without `user:password@` and without parameters that may be secret.
 pub fn without_secrets(uri: &str) -> String {
     let Some((scheme, rest)) = uri.split_once("://") else { return text(uri.as_bytes()) };
     let (host, path) = match rest.find('/') {
@@ -302,9 +374,14 @@ pub fn without_secrets(uri: &str) -> String {
         None => (rest, ""),
     };
     let host = host.rsplit('@').next().unwrap_or(host);
-    // What follows a question mark may be a token.
-    let path = path.split('?').next().unwrap_or(path);
-    text(format!("{scheme}://{host}{path}").as_bytes())
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    // Anything else that follows a question mark may be a token.
+    let is_plain = |word: &&str| {
+        word.split_once('=').is_some_and(|(name, _)| PLAIN_PARAMETERS.contains(&name))
+    };
+    let query = query.split('&').filter(is_plain).collect::<Vec<_>>().join("&");
+    let mark = if query.is_empty() { "" } else { "?" };
+    text(format!("{scheme}://{host}{path}{mark}{query}").as_bytes())
 }
 
 /// The day that an address names: eight digits in a row that are a date, or YYYY/MM/DD.
@@ -432,6 +509,46 @@ mod tests {
             "[options]\nHoldPkg = pacman\n[core]\nServer = https://archive.archlinux.org/repos/2023/01/31/$repo/os/$arch\n",
             &["pacman core: manager=pacman; snapshot=20230131; \
                uri=https://archive.archlinux.org/repos/2023/01/31/$repo/os/$arch"],
+        );
+    }
+
+    #[test]
+    fn managers_with_lists_of_their_own() {
+        check(
+            "/etc/yum.repos.d/x.repo",
+            "[b]\nmirrorlist=https://h/list?arch=$basearch&token=1&repo=b-9\n",
+            &["dnf b: manager=dnf; mirrorlist=https://h/list?arch=$basearch&repo=b-9"],
+        );
+        check(
+            "/etc/apt/sources.list",
+            "deb cdrom:[Debian 12 _B_ - amd64]/ bookworm main\n",
+            &["deb cdrom:[Debian 12 _B_ - amd64]/ bookworm: components=main; manager=apt; \
+               suite=bookworm; uri=cdrom:[Debian 12 _B_ - amd64]/"],
+        );
+        check(
+            "/etc/opkg/distfeeds.conf",
+            "# c\nsrc/gz core https://u:p@h/23.05/targets/x86\ndest root /\n",
+            &["opkg core: format=src/gz; manager=opkg; uri=https://h/23.05/targets/x86"],
+        );
+        check(
+            "/var/lib/flatpak/repo/config",
+            "[core]\nmode=bare\n[remote \"hub\"]\nurl=https://h/repo/\ngpg-verify=true\n",
+            &["flatpak hub: gpgcheck=true; manager=flatpak; uri=https://h/repo/"],
+        );
+    }
+
+    #[test]
+    fn servers_of_a_mirror_list() {
+        let mut tree = MemoryFilesystem::new();
+        let list = "#Server = http://no\nServer = https://h/repos/2024/05/01/$repo\n";
+        tree.file("/etc/pacman.conf", "[core]\nInclude = /etc/pacman.d/mirrorlist\n")
+            .file("/etc/pacman.d/mirrorlist", list);
+        super::super::testing::check(
+            &COLLECTOR,
+            &tree,
+            &["repositories/pacman core include=/etc/pacman.d/mirrorlist manager=pacman \
+               snapshot=20240501 uri=https://h/repos/2024/05/01/$repo @/etc/pacman.conf"],
+            &[],
         );
     }
 

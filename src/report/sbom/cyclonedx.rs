@@ -1,6 +1,6 @@
 //! CycloneDX 1.6 as JSON (ECMA-424, <https://cyclonedx.org/docs/1.6/json/>).
 
-use super::{Bill, Listed, uuid};
+use super::{Bill, Listed, unread, uuid};
 use crate::report::json::document;
 use crate::report::{ShowReport, View};
 use serde::Serialize;
@@ -18,6 +18,15 @@ pub(super) struct Bom {
     pub(super) metadata: Metadata,
     pub(super) components: Vec<Component>,
     pub(super) dependencies: Vec<Dependency>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) compositions: Vec<Composition>,
+}
+
+/// Whether all is there that belongs to a component.
+#[derive(Serialize)]
+pub(super) struct Composition {
+    aggregate: &'static str,
+    assemblies: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -123,6 +132,9 @@ pub(in crate::report) fn write(
         reference: listed.id.clone(),
         depends_on: listed.needs.iter().filter_map(id).collect(),
     });
+    let unread = unread(manifest);
+    let incomplete =
+        unread.iter().map(|_| Composition { aggregate: "incomplete", assemblies: vec![SYSTEM] });
     let bom = Bom {
         schema: SCHEMA,
         bom_format: "CycloneDX",
@@ -137,10 +149,15 @@ pub(in crate::report) fn write(
                 reference: Some(SYSTEM.to_owned()),
                 name: manifest.header.name.clone(),
                 description: Some(manifest.header.target.clone()),
+                properties: unread
+                    .iter()
+                    .map(|text| Property { name: "driftcheck:gaps", value: text.clone() })
+                    .collect(),
                 ..Component::default()
             },
         },
         dependencies: dependencies.collect(),
+        compositions: incomplete.collect(),
         components,
     };
     document(&bom, out)

@@ -44,6 +44,7 @@ pub(in crate::report) fn write(pins: &Pins<'_>, _: &View, out: &mut dyn Write) -
         },
         components,
         dependencies: Vec::new(),
+        compositions: Vec::new(),
     };
     document(&bom, out)
 }

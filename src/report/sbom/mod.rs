@@ -57,6 +57,15 @@ impl<'a> Bill<'a> {
     }
 }
 
+/// How many parts of the manifest could not be read, of which the bill knows nothing.
+fn unread(manifest: &Manifest) -> Option<String> {
+    match manifest.records.gaps.len() {
+        0 => None,
+        1 => Some("1 part could not be read: packages may be missing".to_owned()),
+        count => Some(format!("{count} parts could not be read: packages may be missing")),
+    }
+}
+
 fn system(facts: &[Fact]) -> Option<System<'_>> {
     let release = facts.iter().find(|fact| fact.scope == "os-release")?;
     let field = |name: &str| release.attributes.get(name).map(String::as_str);

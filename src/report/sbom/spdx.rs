@@ -1,6 +1,6 @@
 //! SPDX 2.3 as JSON (<https://spdx.github.io/spdx-spec/v2.3/>).
 
-use super::{Bill, Listed, uuid};
+use super::{Bill, Listed, unread, uuid};
 use crate::model::{ContentDigest, Timestamp};
 use crate::report::json::document;
 use crate::report::{ShowReport, View};
@@ -25,6 +25,8 @@ struct Document {
 struct CreationInfo {
     created: String,
     creators: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -103,6 +105,7 @@ pub(in crate::report) fn write(
         creation_info: CreationInfo {
             created: created.to_string(),
             creators: vec![concat!("Tool: driftcheck-", env!("CARGO_PKG_VERSION"))],
+            comment: unread(manifest),
         },
         packages,
         relationships,

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Reads the storages.
 pub static COLLECTOR: Collector = Collector {
     name: "container-images",
-    version: 1,
+    version: 2,
     summary: "images in local Docker, containerd and Podman storage, with tags and digests",
     wanted: &[],
     collect,
@@ -29,35 +29,87 @@ const MAX_DATABASE: u64 = 64 * 1024 * 1024;
 
 const SCOPE: &str = "container-images";
 
-const DOCKER: &str = "/var/lib/docker/image";
-const CONTAINERD: [&str; 2] = [
-    "/var/lib/containerd/io.containerd.metadata.v1.bolt/meta.db",
-    "/var/lib/rancher/k3s/agent/containerd/io.containerd.metadata.v1.bolt/meta.db",
+/// Docker's own, and that of its snap.
+const DOCKER: [&str; 2] = ["/var/lib/docker", "/var/snap/docker/common/var-lib-docker"];
+/// containerd's own, and those of Kubernetes distributions that bring it along.
+const CONTAINERD: [&str; 4] = [
+    "/var/lib/containerd",
+    "/var/lib/rancher/k3s/agent/containerd",
+    "/var/lib/rancher/rke2/agent/containerd",
+    "/var/snap/microk8s/common/var/lib/containerd",
 ];
 const STORAGES: [&str; 2] = ["/var/lib/containers/storage", "/usr/share/containers/storage"];
 
 fn collect(view: &View<'_>, records: &mut Records) {
     let mut sheet = Sheet::new(view, records);
-    docker(&mut sheet);
-    for path in CONTAINERD.map(TreePath::parse) {
-        containerd(&mut sheet, &path);
+    let mut dockers = BTreeSet::from(DOCKER.map(str::to_owned));
+    dockers.extend(data_root(&mut sheet));
+    for storage in &dockers {
+        docker(&mut sheet, "docker", storage);
     }
-    for storage in STORAGES {
+    for storage in CONTAINERD {
+        containerd(&mut sheet, "containerd", storage);
+    }
+    let mut storages = BTreeSet::from(STORAGES.map(str::to_owned));
+    storages.extend(graph_root(&mut sheet));
+    for storage in &storages {
         podman(&mut sheet, "podman", storage);
     }
     if let Some((_, passwd)) = sheet.file("/etc/passwd") {
         let mut homes = BTreeSet::new();
         for user in accounts::users(&passwd).0 {
             if homes.insert(user.home) {
-                let storage = format!("{}/.local/share/containers/storage", user.home);
-                podman(&mut sheet, &format!("podman {}", user.name), &storage);
+                let data = format!("{}/.local/share", user.home);
+                podman(
+                    &mut sheet,
+                    &format!("podman {}", user.name),
+                    &format!("{data}/containers/storage"),
+                );
+                docker(&mut sheet, &format!("docker {}", user.name), &format!("{data}/docker"));
+                containerd(
+                    &mut sheet,
+                    &format!("containerd {}", user.name),
+                    &format!("{data}/containerd"),
+                );
             }
         }
     }
 }
 
-fn docker(sheet: &mut Sheet<'_>) {
-    let top = TreePath::parse(DOCKER);
+/// Where Docker was told to keep its data.
+fn data_root(sheet: &mut Sheet<'_>) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Daemon {
+        #[serde(rename = "data-root", alias = "graph")]
+        data_root: Option<String>,
+    }
+    let (path, text) = sheet.file("/etc/docker/daemon.json")?;
+    let daemon = serde_json::from_str::<Daemon>(&text).map(Some).map_err(Fault::damaged);
+    let root = sheet.reader.keep(&path, daemon)?.data_root?;
+    Some(root.trim_end_matches('/').to_owned())
+}
+
+/// Where Podman was told to keep its images (containers-storage.conf(5)).
+fn graph_root(sheet: &mut Sheet<'_>) -> Option<String> {
+    #[derive(Deserialize)]
+    struct File {
+        #[serde(default)]
+        storage: Storage,
+    }
+    #[derive(Default, Deserialize)]
+    struct Storage {
+        graphroot: Option<String>,
+    }
+    let (path, text) = sheet.file("/etc/containers/storage.conf")?;
+    let file = toml::from_str::<File>(&text).map(Some).map_err(Fault::damaged);
+    let root = sheet.reader.keep(&path, file)?.storage.graphroot?;
+    Some(root.trim_end_matches('/').to_owned())
+}
+
+fn docker(sheet: &mut Sheet<'_>, engine: &str, storage: &str) {
+    // Since Docker keeps images as containerd does, one of its own lies beside the rest.
+    containerd(sheet, engine, &format!("{storage}/containerd/daemon"));
+    let top = TreePath::parse(format!("{storage}/image"));
     for (driver, _) in sheet.reader.list_directories(&top) {
         let driver = top.join(&driver).to_string();
         let Some((path, names)) = sheet.file(&format!("{driver}/repositories.json")) else {
@@ -68,14 +120,14 @@ fn docker(sheet: &mut Sheet<'_>) {
         let named: BTreeSet<&str> = names.iter().map(|image| image.id.as_str()).collect();
         for image in &names {
             let attributes = [("id", image.id.as_str()), ("digest", &image.digest)];
-            sheet.add(SCOPE, &format!("docker {}", image.name), &path, &attributes);
+            sheet.add(SCOPE, &format!("{engine} {}", image.name), &path, &attributes);
         }
         let content = TreePath::parse(format!("{driver}/imagedb/content/sha256"));
         for (name, _) in sheet.reader.list(&content) {
             let id = format!("sha256:{}", text(name.as_bytes()));
             if !named.contains(id.as_str()) {
                 let path = content.join(&name);
-                sheet.add(SCOPE, &format!("docker {id}"), &path, &[("id", &id)]);
+                sheet.add(SCOPE, &format!("{engine} {id}"), &path, &[("id", &id)]);
             }
         }
     }
@@ -144,13 +196,14 @@ fn podman(sheet: &mut Sheet<'_>, engine: &str, storage: &str) {
 
 /// Images of all namespaces, as containerd's metadata store has them:
 /// `v1/NAMESPACE/images/NAME/target/digest`.
-fn containerd(sheet: &mut Sheet<'_>, path: &TreePath) {
-    let bytes = read_file(sheet.reader.filesystem, path, MAX_DATABASE);
-    let Some(bytes) = sheet.reader.keep(path, bytes) else { return };
+fn containerd(sheet: &mut Sheet<'_>, engine: &str, storage: &str) {
+    let path = TreePath::parse(format!("{storage}/io.containerd.metadata.v1.bolt/meta.db"));
+    let bytes = read_file(sheet.reader.filesystem, &path, MAX_DATABASE);
+    let Some(bytes) = sheet.reader.keep(&path, bytes) else { return };
     let images = containerd_images(&bytes).map(Some);
-    for (namespace, name, digest) in sheet.reader.keep(path, images).unwrap_or_default() {
-        let key = format!("containerd {namespace} {name}");
-        sheet.add(SCOPE, &key, path, &[("digest", &digest)]);
+    for (namespace, name, digest) in sheet.reader.keep(&path, images).unwrap_or_default() {
+        let key = format!("{engine} {namespace} {name}");
+        sheet.add(SCOPE, &key, &path, &[("digest", &digest)]);
     }
 }
 
@@ -179,6 +232,7 @@ mod tests {
     fn images_of_every_storage() {
         let mut tree = MemoryFilesystem::new();
         let docker = "/var/lib/docker/image/overlay2";
+        let containerd = "/var/lib/containerd/io.containerd.metadata.v1.bolt/meta.db";
         tree.file(
             &format!("{docker}/repositories.json"),
             r#"{"Repositories":{"nginx":{"nginx:1":"sha256:a","nginx@sha256:m":"sha256:a"}}}"#,
@@ -191,7 +245,7 @@ mod tests {
             r#"[{"id":"c","digest":"sha256:n","names":["docker.io/x:1"]},{"id":"d","names":null}]"#,
         )
         .file("/var/lib/containers/storage/overlay-images/images.json", "{}")
-        .file(CONTAINERD[0], bolt::tests::sample());
+        .file(containerd, bolt::tests::sample());
         let storage = "/home/ann/.local/share/containers/storage/overlay-images/images.json";
         check(
             &COLLECTOR,
@@ -204,8 +258,7 @@ mod tests {
                     "container-images/docker sha256:b id=sha256:b @{docker}/imagedb/content/sha256/b"
                 ),
                 &format!(
-                    "container-images/containerd k8s.io docker.io/y:2 digest=sha256:q @{}",
-                    CONTAINERD[0]
+                    "container-images/containerd k8s.io docker.io/y:2 digest=sha256:q @{containerd}"
                 ),
                 &format!(
                     "container-images/podman ann docker.io/x:1 digest=sha256:n id=sha256:c @{storage}"
@@ -216,6 +269,33 @@ mod tests {
                 "/var/lib/containers/storage/overlay-images/images.json invalid type: map, expected \
                a sequence at line 1 column 0",
             ],
+        );
+    }
+    #[test]
+    fn storages_that_were_moved() {
+        let images = r#"[{"id":"c","digest":"sha256:n","names":["x:1"]}]"#;
+        let names = r#"{"Repositories":{"y":{"y:1":"sha256:a"}}}"#;
+        let mut tree = MemoryFilesystem::new();
+        tree.file("/etc/docker/daemon.json", r#"{"data-root":"/data/docker","debug":true}"#)
+            .file("/etc/containers/storage.conf", "[storage]\ngraphroot = \"/data/podman\"\n")
+            .file("/data/docker/image/overlay2/repositories.json", names)
+            .file(
+                "/data/docker/containerd/daemon/io.containerd.metadata.v1.bolt/meta.db",
+                bolt::tests::sample(),
+            )
+            .file("/data/podman/overlay-images/images.json", images);
+        check(
+            &COLLECTOR,
+            &tree,
+            &[
+                "container-images/docker k8s.io docker.io/y:2 digest=sha256:q \
+                 @/data/docker/containerd/daemon/io.containerd.metadata.v1.bolt/meta.db",
+                "container-images/docker y:1 id=sha256:a \
+                 @/data/docker/image/overlay2/repositories.json",
+                "container-images/podman x:1 digest=sha256:n id=sha256:c \
+                 @/data/podman/overlay-images/images.json",
+            ],
+            &[],
         );
     }
 }

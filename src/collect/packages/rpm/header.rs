@@ -18,6 +18,7 @@ pub mod tag {
     pub const SIG_GPG: u32 = 262;
     pub const DSA_HEADER: u32 = 267;
     pub const RSA_HEADER: u32 = 268;
+    pub const OPENPGP: u32 = 278;
     pub const NAME: u32 = 1000;
     pub const VERSION: u32 = 1001;
     pub const RELEASE: u32 = 1002;

@@ -13,6 +13,8 @@ use crate::model::{
     Expectation, Fault, FileKind, Package, PackageKey, ShippedDigest, ShippedSource, Timestamp,
     TreePath,
 };
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeMap;
 
 /// The pseudo packages in which rpm keeps the keys it trusts.
@@ -122,7 +124,6 @@ fn details(header: &Header<'_>, is_key: bool) -> BTreeMap<String, String> {
         }
     };
     for (tag, word) in [
-        (tag::SOURCE_RPM, "source"),
         (tag::VENDOR, "vendor"),
         (tag::LICENSE, "licence"),
         (tag::PACKAGER, "packager"),
@@ -131,13 +132,20 @@ fn details(header: &Header<'_>, is_key: bool) -> BTreeMap<String, String> {
     ] {
         add(word, header.string(tag).map(text));
     }
+    // Of what has none some versions of rpm write that.
+    add("source", header.string(tag::SOURCE_RPM).filter(|name| *name != b"(none)").map(text));
     if is_key {
         add("kind", Some("public key".to_owned()));
         add("summary", header.string(tag::SUMMARY).map(text));
     }
     let signatures = [tag::RSA_HEADER, tag::DSA_HEADER, tag::SIG_PGP, tag::SIG_GPG];
     let signer = |tag| header.bytes(tag).and_then(openpgp::signer);
-    add("signature", signatures.into_iter().find_map(signer));
+    // rpm 6 keeps them as base64, one for each key.
+    let newer = || {
+        let all = header.strings(tag::OPENPGP).into_iter();
+        all.filter_map(|text| STANDARD.decode(text).ok()).find_map(|bytes| openpgp::signer(&bytes))
+    };
+    add("signature", signatures.into_iter().find_map(signer).or_else(newer));
     add("depends", Some(requires(header)));
     let names: Vec<String> = header.strings(tag::OBSOLETE_NAME).into_iter().map(text).collect();
     add("replaces", Some(names.join(", ")));
@@ -352,6 +360,11 @@ mod tests {
             ],
             "a 1-2 pkg:rpm/rhel/a@1-2?distro=rhel-9 b, c >= 1.0",
         );
+        // An OpenPGP signature of version 3, as rpm 6 has it.
+        let signed = [(tag::OPENPGP, 8, 2, &b"junk\0iBEDBQAAAAAA3q2+7wECAwQBCA==\0"[..])];
+        let signed = blob(&[BASE, &signed].concat());
+        let details = details(&Header::parse(&signed).unwrap(), false);
+        assert_eq!(details.get("signature").map(String::as_str), Some("deadbeef01020304"));
         check(&[(tag::NAME, 6, 1, b"gpg-pubkey\0")], "gpg-pubkey [1-2] 1-2  ");
         let nameless = blob(&BASE[1..]);
         let header = Header::parse(&nameless).unwrap();

@@ -1,10 +1,14 @@
-//! What kernels are started with: GRUB's defaults and menu, `/etc/kernel/cmdline` (kernel-install(8)).
+//! What kernels are started with: GRUB's defaults and menu, those of extlinux and systemd-boot,
+//! `/etc/kernel/cmdline` (kernel-install(8)).
 //!
 //! Scope `cmdline`: a parameter is the key, its values in order are one value. Scope
-//! `boot-entries`: of each entry of GRUB's menu kernel, options and initial file systems; those of
-//! the Boot Loader Specification are read with the system. Menu passwords are not read.
+//! `boot-entries`: of each entry of a menu kernel, options and initial file systems; those of
+//! the Boot Loader Specification are read with the system. Scope `default-kernel`: which entry a
+//! menu starts if nobody chooses. Menu passwords are not read.
 
-use super::lines::single_spaced;
+mod extlinux;
+mod grub;
+
 use super::{Sheet, decode};
 use crate::collect::{Collector, View};
 use crate::model::{Records, TreePath};
@@ -13,7 +17,7 @@ use std::collections::BTreeMap;
 /// Reads command lines and menus.
 pub static COLLECTOR: Collector = Collector {
     name: "boot",
-    version: 1,
+    version: 2,
     summary: "kernel command lines and entries of the boot menu",
     wanted: &[],
     collect,
@@ -49,17 +53,82 @@ fn collect(view: &View<'_>, records: &mut Records) {
     for (key, (value, path)) in &parameters {
         sheet.add("cmdline", key, path, &[("value", value)]);
     }
-    for name in ["/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"] {
-        let Some((path, text)) = sheet.file(name) else { continue };
-        for entry in menu(&text) {
-            let attributes = [
-                ("linux", entry.kernel.as_str()),
-                ("options", &entry.options),
-                ("initrd", &entry.initrd),
-            ];
-            sheet.add("boot-entries", &entry.title, &path, &attributes);
-        }
+    for folder in ["/boot/grub", "/boot/grub2"] {
+        grub_menu(&mut sheet, folder);
     }
+    for name in
+        ["/boot/extlinux/extlinux.conf", "/boot/extlinux.conf", "/boot/syslinux/syslinux.cfg"]
+    {
+        let Some((path, text)) = sheet.file(name) else { continue };
+        let menu = extlinux::menu(&text);
+        for (label, entry) in &menu.entries {
+            add_entry(&mut sheet, label, entry, &path);
+        }
+        let linux = menu.entries.iter().find(|(label, _)| *label == menu.default);
+        let linux = linux.map_or("", |(_, entry)| &entry.kernel);
+        sheet.add("default-kernel", name, &path, &[("entry", &menu.default), ("linux", linux)]);
+    }
+    for name in LOADERS {
+        let Some((path, text)) = sheet.file(name) else { continue };
+        let values = text.lines().filter_map(|line| line.trim().split_once([' ', '\t']));
+        let values = values.filter(|(key, _)| matches!(*key, "default" | "preferred" | "timeout"));
+        let attributes: Vec<(&str, &str)> =
+            values.map(|(key, value)| (key, value.trim())).collect();
+        sheet.add("default-kernel", name, &path, &attributes);
+    }
+}
+
+/// Settings of systemd-boot (loader.conf(5)).
+const LOADERS: [&str; 3] =
+    ["/boot/loader/loader.conf", "/boot/efi/loader/loader.conf", "/efi/loader/loader.conf"];
+
+/// What a menu starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Entry {
+    /// The kernel.
+    kernel: String,
+    /// With which parameters.
+    options: String,
+    /// Initial file systems.
+    initrd: String,
+}
+
+fn add_entry(sheet: &mut Sheet<'_>, title: &str, entry: &Entry, path: &TreePath) {
+    let attributes =
+        [("linux", entry.kernel.as_str()), ("options", &entry.options), ("initrd", &entry.initrd)];
+    sheet.add("boot-entries", title, path, &attributes);
+}
+
+/// The entries of `grub.cfg`, and which of them is the default: by number, title or id, as the file
+/// says or the environment block remembers. With the Boot Loader Specification the id is the name
+/// of a file of its own.
+fn grub_menu(sheet: &mut Sheet<'_>, folder: &str) {
+    let name = format!("{folder}/grub.cfg");
+    let Some((path, text)) = sheet.file(&name) else { return };
+    let menu = grub::menu(&text);
+    for one in &menu.entries {
+        add_entry(sheet, one.title(), &one.entry, &path);
+    }
+    let default = match &menu.default {
+        grub::Default::Fixed(entry) => entry.clone(),
+        grub::Default::Saved => {
+            let block = sheet.file(&format!("{folder}/grubenv")).map(|(_, text)| text);
+            let saved = block.as_deref().and_then(grub::saved_entry);
+            saved.unwrap_or("0").to_owned()
+        }
+    };
+    let mut attributes = vec![("entry", default.as_str())];
+    let specified;
+    if let Some(one) = menu.find(&default) {
+        attributes.extend([("title", one.title()), ("linux", &one.entry.kernel)]);
+    } else if menu.is_specified && !default.contains('/') {
+        specified = sheet.file(&format!("/boot/loader/entries/{default}.conf"));
+        let lines = specified.as_ref().map_or("", |(_, text)| text).lines();
+        let mut values = lines.filter_map(|line| line.trim().split_once([' ', '\t']));
+        let linux = values.find(|(key, _)| *key == "linux").map_or("", |(_, value)| value.trim());
+        attributes.push(("linux", linux));
+    }
+    sheet.add("default-kernel", &name, &path, &attributes);
 }
 
 fn add_parameters(
@@ -126,51 +195,6 @@ fn expand(value: &str, variables: &BTreeMap<String, (String, TreePath)>) -> Stri
     out
 }
 
-/// An entry of GRUB's menu.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Entry {
-    /// As the menu shows it.
-    pub title: String,
-    /// What is started.
-    pub kernel: String,
-    /// With which parameters.
-    pub options: String,
-    /// Initial file systems.
-    pub initrd: String,
-}
-
-/// The entries of `grub.cfg` that start a Linux kernel.
-#[must_use]
-pub fn menu(text: &str) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = Vec::new();
-    let mut open: Option<Entry> = None;
-    for line in text.lines().map(single_spaced) {
-        let (command, rest) = line.split_once(' ').unwrap_or((&line, ""));
-        match (command, &mut open) {
-            ("menuentry" | "submenu", _) => {
-                entries.extend(open.take().filter(|entry| !entry.kernel.is_empty()));
-                open = Some(Entry { title: title(rest).to_owned(), ..Entry::default() });
-            }
-            ("linux" | "linux16" | "linuxefi", Some(entry)) => {
-                let (kernel, options) = rest.split_once(' ').unwrap_or((rest, ""));
-                entry.kernel = kernel.to_owned();
-                entry.options = options.to_owned();
-            }
-            ("initrd" | "initrd16" | "initrdefi", Some(entry)) => entry.initrd = rest.to_owned(),
-            _ => {}
-        }
-    }
-    entries.extend(open.filter(|entry| !entry.kernel.is_empty()));
-    entries
-}
-
-fn title(rest: &str) -> &str {
-    match rest.chars().next() {
-        Some(quote @ ('\'' | '"')) => rest.split(quote).nth(1).unwrap_or_default(),
-        _ => rest.split(' ').next().unwrap_or_default(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing::check;
@@ -202,6 +226,8 @@ mod tests {
                 &format!("cmdline/quiet @{drop_in}"),
                 "boot-entries/Debian initrd=/initrd-6 linux=/vmlinuz-6 options=root=UUID=1 ro @/boot/grub/grub.cfg",
                 "boot-entries/Old linux=/vmlinuz-5 @/boot/grub/grub.cfg",
+                "default-kernel//boot/grub/grub.cfg entry=0 linux=/vmlinuz-6 title=Debian \
+                 @/boot/grub/grub.cfg",
             ],
             &[],
         );
@@ -213,5 +239,29 @@ mod tests {
         let mut variables = BTreeMap::new();
         assign(&line.repeat(1000), &TreePath::root(), &mut variables);
         assert!(variables["GRUB_CMDLINE_LINUX"].0.len() <= MAX_VALUE);
+    }
+
+    #[test]
+    fn what_is_started_by_default() {
+        let mut tree = MemoryFilesystem::new();
+        tree.file("/boot/grub2/grub.cfg", "set default=\"${saved_entry}\"\nblscfg\n")
+            .file("/boot/grub2/grubenv", "# GRUB\nsaved_entry=id-5.14\n###")
+            .file("/boot/loader/entries/id-5.14.conf", "title Rocky\nlinux /vmlinuz-5.14\n")
+            .file("/boot/loader/loader.conf", "#x\ntimeout 3\ndefault  id-*\n")
+            .file("/boot/extlinux.conf", "DEFAULT lts\nLABEL lts\nLINUX vmlinuz-lts\n");
+        check(
+            &COLLECTOR,
+            &tree,
+            &[
+                "default-kernel//boot/grub2/grub.cfg entry=id-5.14 linux=/vmlinuz-5.14 \
+                 @/boot/grub2/grub.cfg",
+                "boot-entries/lts linux=vmlinuz-lts @/boot/extlinux.conf",
+                "default-kernel//boot/extlinux.conf entry=lts linux=vmlinuz-lts \
+                 @/boot/extlinux.conf",
+                "default-kernel//boot/loader/loader.conf default=id-* timeout=3 \
+                 @/boot/loader/loader.conf",
+            ],
+            &[],
+        );
     }
 }

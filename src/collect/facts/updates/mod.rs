@@ -1,12 +1,13 @@
-//! What changes packages by itself, and what keeps them as they are: apt's periodic jobs and
-//! unattended upgrades, dnf-automatic; apt's preferences, dnf's version locks, pacman's ignore list.
+//! What changes packages by itself, and what keeps them as they are ([`locks`]): apt's periodic jobs
+//! and unattended upgrades, dnf-automatic and yum-cron, the online updates of SUSE.
 //!
-//! Held packages of dpkg are states of these packages. Formats: apt.conf(5), apt_preferences(5),
-//! dnf-automatic(8), pacman.conf(5).
+//! Formats: apt.conf(5), dnf-automatic(8), yum-cron(8), transactional-update.conf(5).
+
+mod locks;
 
 use super::{fact, ini};
-use crate::collect::packages::{deb822, folded, text};
-use crate::collect::reader::{Reader, below};
+use crate::collect::packages::text;
+use crate::collect::reader::Reader;
 use crate::collect::{Collector, View};
 use crate::model::{Records, Stage, TreePath};
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 /// Reads update settings and pins.
 pub static COLLECTOR: Collector = Collector {
     name: "updates",
-    version: 1,
+    version: 2,
     summary: "automatic updates, pinned and locked packages",
     wanted: &[],
     collect,
@@ -29,11 +30,27 @@ const MAX_DEPTH: usize = 32;
 /// Beginnings of the settings that are about updates.
 const APT_SETTINGS: [&str; 2] = ["apt::periodic::", "unattended-upgrade::"];
 
+/// Of the jobs of yum and dnf, with sections; what an administrator writes stands after what dnf 5
+/// ships.
+const JOBS: [(&str, &str); 5] = [
+    ("/etc/dnf/automatic.conf", "dnf-automatic"),
+    ("/usr/share/dnf5/dnf5-plugins/automatic.conf", "dnf5-automatic shipped"),
+    ("/etc/dnf/dnf5-plugins/automatic.conf", "dnf5-automatic"),
+    ("/etc/yum/yum-cron.conf", "yum-cron"),
+    ("/etc/yum/yum-cron-hourly.conf", "yum-cron-hourly"),
+];
+
+/// Of SUSE's, as shell variables.
+const SHEETS: [(&str, &str); 3] = [
+    ("/etc/sysconfig/automatic_online_update", "automatic-online-update"),
+    ("/usr/etc/transactional-update.conf", "transactional-update shipped"),
+    ("/etc/transactional-update.conf", "transactional-update"),
+];
+
 fn collect(view: &View<'_>, records: &mut Records) {
     let mut reader = Reader::new(view, records, Stage::Facts, MAX_SIZE);
     apt_settings(&mut reader);
-    apt_preferences(&mut reader);
-    for path in ["/etc/dnf/automatic.conf", "/usr/share/dnf5/dnf5-plugins/automatic.conf"] {
+    for (path, what) in JOBS {
         let path = TreePath::parse(path);
         let Some(bytes) = reader.file(&path) else { continue };
         for section in ini::parse(&bytes) {
@@ -43,33 +60,30 @@ fn collect(view: &View<'_>, records: &mut Records) {
                     .values
                     .iter()
                     .map(|(key, value)| (key.as_str(), text(value.as_bytes())));
-                let key = format!("dnf-automatic {}", section.name);
+                let key = format!("{what} {}", section.name);
                 reader.records.facts.push(fact("automatic-updates", key, attributes, &path));
             }
         }
     }
-    for path in ["/etc/dnf/plugins/versionlock.list", "/etc/yum/pluginconf.d/versionlock.list"] {
+    for (path, what) in SHEETS {
         let path = TreePath::parse(path);
-        let bytes = reader.file(&path).unwrap_or_default();
-        for line in bytes.split(|b| *b == b'\n').map(<[u8]>::trim_ascii) {
-            if !line.is_empty() && !line.starts_with(b"#") {
-                let attributes = [("manager", "dnf".to_owned())];
-                reader.records.facts.push(fact("package-pins", text(line), attributes, &path));
-            }
-        }
+        let Some(bytes) = reader.file(&path) else { continue };
+        let values = assignments(&String::from_utf8_lossy(&bytes));
+        let attributes = values.iter().map(|(name, value)| (name.as_str(), value.clone()));
+        reader.records.facts.push(fact("automatic-updates", what, attributes, &path));
     }
-    let arch = TreePath::parse("/etc/pacman.conf");
-    for section in ini::parse(&reader.file(&arch).unwrap_or_default()) {
-        for word in section.all("IgnorePkg").split_ascii_whitespace() {
-            let attributes = [("manager", "pacman".to_owned())];
-            reader.records.facts.push(fact(
-                "package-pins",
-                text(word.as_bytes()),
-                attributes,
-                &arch,
-            ));
-        }
-    }
+    locks::collect(view, records);
+}
+
+/// `NAME="value"` lines; the last of a name counts.
+fn assignments(lines: &str) -> BTreeMap<String, String> {
+    let lines = lines.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    let values = lines.filter_map(|line| line.split_once('='));
+    values
+        .map(|(name, value)| {
+            (text(name.as_bytes()), text(value.trim_matches(['"', '\'']).as_bytes()))
+        })
+        .collect()
 }
 
 /// Settings of all files together, as apt reads them: later ones win, lists grow.
@@ -211,36 +225,6 @@ fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
-fn apt_preferences(reader: &mut Reader<'_>) {
-    let apt = TreePath::parse("/etc/apt");
-    let directory = below(&apt, "preferences.d");
-    let mut paths = vec![below(&apt, "preferences")];
-    for (name, _) in reader.list(&directory) {
-        let is_read = name.as_bytes().ends_with(b".pref") || !name.as_bytes().contains(&b'.');
-        if is_read {
-            paths.push(directory.join(&name));
-        }
-    }
-    for path in paths {
-        let Some(bytes) = reader.file(&path) else { continue };
-        let (stanzas, damages) = deb822::parse(&bytes);
-        for damage in damages {
-            reader.gap(&path, format!("line {}: {}", damage.line, damage.reason));
-        }
-        for stanza in stanzas {
-            let field = |name: &str| stanza.get(name).map(folded).unwrap_or_default();
-            let pin = field("Pin");
-            let packages = field("Package");
-            if packages.is_empty() || pin.is_empty() {
-                continue;
-            }
-            let attributes = [("manager", "apt".to_owned()), ("priority", field("Pin-Priority"))];
-            let key = format!("{packages} {pin}");
-            reader.records.facts.push(fact("package-pins", key, attributes, &path));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,26 +263,21 @@ mod tests {
     }
 
     #[test]
-    fn pins() {
-        check(
-            "/etc/apt/preferences.d/nginx",
-            "Explanation: x\nPackage: nginx*\nPin: version 1.22.*\nPin-Priority: 1001\n",
-            &["package-pins nginx* version 1.22.*: manager=apt; priority=1001"],
-        );
-        check(
-            "/etc/dnf/plugins/versionlock.list",
-            "# c\nkernel-0:5.14.0-1.*\n",
-            &["package-pins kernel-0:5.14.0-1.*: manager=dnf"],
-        );
-        check(
-            "/etc/pacman.conf",
-            "[options]\nIgnorePkg = linux glibc\n",
-            &["package-pins linux: manager=pacman", "package-pins glibc: manager=pacman"],
-        );
+    fn jobs_of_other_managers() {
         check(
             "/etc/dnf/automatic.conf",
             "[commands]\napply_updates = yes\n[email]\npassword = p\n",
             &["automatic-updates dnf-automatic commands: apply_updates=yes"],
+        );
+        check(
+            "/etc/yum/yum-cron.conf",
+            "[commands]\nupdate_cmd = security\n[email]\nemail_to = r\n",
+            &["automatic-updates yum-cron commands: update_cmd=security"],
+        );
+        check(
+            "/etc/transactional-update.conf",
+            "# c\nREBOOT_METHOD=\"auto\"\nX=\n",
+            &["automatic-updates transactional-update: REBOOT_METHOD=auto"],
         );
     }
 }
