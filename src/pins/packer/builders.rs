@@ -78,6 +78,7 @@ const FILTERS: &[&str] = &[
     "image_filter",
     "source_ami_filter",
     "source_image_filter",
+    "source_machine_image_filter",
     "source_omi_filter",
 ];
 
@@ -99,6 +100,18 @@ impl Template<'_, '_> {
             "vagrant" => self.vagrant(body),
             _ if kind.starts_with("azure") => self.azure(body),
             "openstack" => self.image_url(body, "external_source_image_url"),
+            "libvirt" => {
+                for source in children(body, "volume").iter().flat_map(|v| children(v, "source")) {
+                    self.fetched(&source, name, &["urls"], &["checksum"]);
+                }
+            }
+            "nutanix" => {
+                for disk in children(body, "vm_disks") {
+                    self.images(kind, &disk);
+                    let checksum = &["source_image_checksum"];
+                    self.fetched(&disk, name, &["source_image_uri"], checksum);
+                }
+            }
             "virtualbox-ovf" | "parallels-pvm" | "hyperv-vmcx" | "vmware-vmx" => {
                 self.image_url(body, "source_path");
             }
@@ -171,6 +184,16 @@ impl Template<'_, '_> {
             }
             (None, Some(word), Some(held)) => {
                 self.push(Ecosystem::MachineImage, &subject, held, &word);
+            }
+            // Oracle's filter takes the newest that matches.
+            (None, None, _) => {
+                let matched = ["display_name_search", "display_name", "operating_system"];
+                let word = matched.iter().find_map(|key| self.present(body, key));
+                if let Some(word) = word {
+                    let subject = word.text.clone();
+                    let id = self.push(Ecosystem::MachineImage, &subject, Strength::None, &word);
+                    self.note(id, "the newest that matches");
+                }
             }
             _ => {}
         }
@@ -441,6 +464,22 @@ mod tests {
         check(
             "locals {\n tag = \"12\"\n}\nsource \"docker\" \"x\" {\n image = \"debian:${local.tag}\"\n}\n",
             &["debian@12:floating|debian:${local.tag}"],
+        );
+        check(
+            "source \"triton\" \"x\" {\n source_machine_image_filter {\n  name = \"b-*\"\n  most_recent = true\n }\n}\n",
+            &["b-*@most_recent:none|true"],
+        );
+        check(
+            "source \"oracle-oci\" \"x\" {\n base_image_filter {\n  display_name_search = \"^Oracle\"\n }\n}\n",
+            &["^Oracle@^Oracle:none|^Oracle"],
+        );
+        check(
+            "source \"nutanix\" \"x\" {\n vm_disks {\n  source_image_name = \"b\"\n }\n}\n",
+            &["b@b:floating|b"],
+        );
+        check(
+            "source \"libvirt\" \"x\" {\n volume {\n  source {\n   urls = [\"https://e.org/b\"]\n   checksum = \"none\"\n  }\n }\n}\n",
+            &["https://e.org/b@none:none|none"],
         );
         check(
             "data \"hcp-packer-version\" \"x\" {\n bucket_name = \"b\"\n channel_name = \"prod\"\n}\n",
