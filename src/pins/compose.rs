@@ -9,7 +9,7 @@ use super::audit::Audit;
 use super::carrier::Carrier;
 use super::classify;
 use super::dockerfile;
-use super::environment::Constant;
+use super::environment::{Constant, Environment};
 use super::input::Origin;
 use super::repository::{self, SourceFile};
 use super::shell::{self, Dialect, Expanded};
@@ -48,7 +48,10 @@ fn recognises(path: &str, head: &[u8]) -> bool {
 }
 
 fn read(file: &SourceFile, audit: &mut Audit<'_>) {
-    let variables = dot_env(audit, file);
+    let mut variables = Environment::default();
+    for (name, constant) in dot_env(audit, file) {
+        variables.set(&name, constant);
+    }
     for document in yaml::parse(&file.fragment()).report(audit) {
         for entry in document.get("include").map(Node::items).unwrap_or_default() {
             let paths = entry.get("path").unwrap_or(entry);
@@ -60,14 +63,14 @@ fn read(file: &SourceFile, audit: &mut Audit<'_>) {
             }
         }
         for (_, service) in document.get("services").map(Node::pairs).unwrap_or_default() {
-            let mut stage = Stage::new(audit);
-            for (name, constant) in &variables {
-                stage.environment.set(name, constant.clone());
-            }
-            stage.service(service);
+            let environment = variables.clone();
+            Stage { audit: &mut *audit, environment }.service(service);
         }
     }
 }
+
+/// Variables of a `.env`: each is looked up by name, and kept with its place.
+const MAX_VARIABLES: usize = 10_000;
 
 /// The variables of the `.env` beside the file.
 fn dot_env(audit: &mut Audit<'_>, file: &SourceFile) -> Vec<(String, Constant)> {
@@ -76,6 +79,9 @@ fn dot_env(audit: &mut Audit<'_>, file: &SourceFile) -> Vec<(String, Constant)> 
         let fragment = audit.file().fragment();
         let (mut found, mut at) = (Vec::new(), 0_usize);
         for line in fragment.text().split_inclusive('\n') {
+            if found.len() == MAX_VARIABLES {
+                break;
+            }
             let start = at;
             at = at.saturating_add(line.len());
             let body = line.trim_start().strip_prefix("export ").unwrap_or(line);

@@ -629,15 +629,20 @@ impl Draft {
             self.each(|way| way.unknown(site.clone()));
             return;
         }
-        let before = std::mem::take(&mut self.ways);
-        for way in before {
-            for option in &options {
-                let mut way = way.clone();
-                match option {
-                    Some(text) => way.replaced(text.text(), site.clone()),
-                    None => way.unknown(site.clone()),
+        let write = |way: &mut FragmentBuilder, option: &Option<Text>| match option {
+            Some(text) => way.replaced(text.text(), site.clone()),
+            None => way.unknown(site.clone()),
+        };
+        if let [only] = options.as_slice() {
+            self.each(|way| write(way, only));
+        } else {
+            let before = std::mem::take(&mut self.ways);
+            for way in before {
+                for option in &options {
+                    let mut way = way.clone();
+                    write(&mut way, option);
+                    self.ways.push(way);
                 }
-                self.ways.push(way);
             }
         }
         for text in options.iter().flatten() {

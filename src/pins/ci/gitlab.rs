@@ -14,6 +14,7 @@ use crate::pins::span::{Fragment, FragmentBuilder};
 use crate::pins::steps::Stage;
 use crate::pins::strength::{Ecosystem, Strength};
 use crate::pins::yaml::{self, Kind, Node};
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// Pipelines, and the files that they include from the same repository.
@@ -37,6 +38,12 @@ const MAX_EXTENDS: usize = 12;
 /// References that lead to references.
 const MAX_REFERENCES: usize = 10;
 
+/// Lines of scripts in one file, references followed: lists of references can multiply.
+const MAX_LINES: usize = 500_000;
+
+/// What one job runs, in bytes.
+const MAX_SCRIPT: usize = 1024 * 1024;
+
 /// Top-level keys that are no jobs.
 const GLOBAL: &[&str] = &[
     "image",
@@ -57,7 +64,11 @@ fn read(file: &SourceFile, audit: &mut Audit<'_>) {
     let inputs = documents.iter().find_map(|document| document.get("spec")?.get("inputs").cloned());
     for document in &documents {
         if document.is_mapping() {
-            Pipeline { document, inputs: inputs.as_ref() }.read(audit);
+            let lines = Cell::new(MAX_LINES);
+            Pipeline { document, inputs: inputs.as_ref(), lines: &lines }.read(audit);
+            if lines.get() == 0 {
+                audit.gap("its scripts are too long: the rest was not judged", None);
+            }
         }
     }
 }
@@ -66,6 +77,8 @@ fn read(file: &SourceFile, audit: &mut Audit<'_>) {
 struct Pipeline<'p> {
     document: &'p Node,
     inputs: Option<&'p Node>,
+    /// How many lines may still be read.
+    lines: &'p Cell<usize>,
 }
 
 impl Pipeline<'_> {
@@ -76,6 +89,8 @@ impl Pipeline<'_> {
         let global =
             |key: &str| default.and_then(|d| d.get(key)).or_else(|| self.document.get(key));
         stage.constants("variable", self.document.get("variables"));
+        // What all jobs know is made once: there may be many of both.
+        let known = stage.environment.clone();
         self.images(global("image"), global("services"), &mut stage);
         let jobs = self.document.pairs().iter().filter(|(name, job)| {
             job.is_mapping() && !name.text().is_some_and(|name| GLOBAL.contains(&name))
@@ -83,8 +98,7 @@ impl Pipeline<'_> {
         for (_, job) in jobs {
             let chain = self.chain(job);
             let of = |key: &str| chain.iter().find_map(|job| job.get(key));
-            let mut stage = Stage::new(audit);
-            stage.constants("variable", self.document.get("variables"));
+            let mut stage = Stage { audit: &mut *audit, environment: known.clone() };
             for job in chain.iter().rev() {
                 let variables = job.get("variables").and_then(|node| self.referenced(node, 0));
                 stage.constants("variable", variables.as_ref());
@@ -154,6 +168,10 @@ impl Pipeline<'_> {
     }
 
     fn lines(&self, node: &Node, text: &mut FragmentBuilder, depth: usize) {
+        self.lines.set(self.lines.get().saturating_sub(1));
+        if self.lines.get() == 0 || text.text().len() > MAX_SCRIPT {
+            return;
+        }
         let Some(node) = self.referenced(node, 0) else { return };
         match node.kind() {
             Kind::Scalar { fragment, .. } => {
@@ -163,6 +181,9 @@ impl Pipeline<'_> {
             }
             Kind::Sequence(items) if depth < MAX_REFERENCES => {
                 for item in items {
+                    if text.text().len() > MAX_SCRIPT {
+                        break;
+                    }
                     self.lines(item, text, depth.saturating_add(1));
                 }
             }
@@ -272,6 +293,21 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: &[&str]) {
         check_files(&CARRIER, &[(".gitlab-ci.yml", text)], expected);
+    }
+
+    /// References that multiply.
+    #[test]
+    fn lines_are_bounded() {
+        use std::fmt::Write;
+        let mut text = ".a0:\n  script: [pip install x]\n".to_owned();
+        for level in 1..12 {
+            let one = format!("!reference [.a{}, script]", level - 1);
+            writeln!(text, ".a{level}:\n  script: [{}]", vec![one; 10].join(", ")).unwrap();
+        }
+        let repository = crate::pins::Repository::of_files([]);
+        let file = SourceFile::new(".gitlab-ci.yml", text.as_bytes());
+        let collected = crate::pins::walk::audit_source(&file, &CARRIER, &repository);
+        assert!(!collected.inputs.is_empty() && !collected.gaps.is_empty());
     }
 
     #[test]

@@ -46,9 +46,12 @@ pub const CLOUD_BUILD: Carrier = Carrier {
     },
     read: |file, audit| {
         for document in yaml::parse(&file.fragment()).report(audit) {
+            // What all steps know is made once: there may be many of both.
+            let mut known = Stage::new(&mut *audit);
+            known.constants("substitution", document.get("substitutions"));
+            let known = known.environment;
             for step in document.get("steps").map(Node::items).unwrap_or_default() {
-                let mut stage = Stage::new(audit);
-                stage.constants("substitution", document.get("substitutions"));
+                let mut stage = Stage { audit: &mut *audit, environment: known.clone() };
                 if let Some(name) = step.get("name") {
                     stage.image(name);
                 }

@@ -56,9 +56,12 @@ fn read(file: &SourceFile, audit: &mut Audit<'_>) {
             let mut job = Job::new(audit, Environment::default());
             job.action(runs);
         }
+        // What all jobs know is made once: there may be many of both.
+        let mut known = Job::new(&mut *audit, Environment::default());
+        known.constants(document.get("env"));
+        let known = known.environment;
         for (_, body) in document.get("jobs").map(Node::pairs).unwrap_or_default() {
-            let mut job = Job::new(&mut *audit, Environment::default());
-            job.constants(document.get("env"));
+            let mut job = Job::new(&mut *audit, known.clone());
             job.job(body, default_shell(&document));
         }
     }

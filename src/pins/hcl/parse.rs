@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 /// A larger item is not parsed: the parser's tree takes some hundred bytes for each of its.
-const MAX_ITEM: usize = 1024 * 1024;
+const MAX_ITEM: usize = 600 * 1024;
 
 /// What is parsed of one file all together, for the same reason.
 const MAX_BODY: usize = 2 * 1024 * 1024;

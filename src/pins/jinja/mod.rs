@@ -146,6 +146,13 @@ fn joined(evaluator: &Evaluator<'_>, pieces: &[Piece], keeps_statements: bool) -
                     }
                     continue;
                 }
+                // The usual case, without a copy of all that stands before.
+                if let [only] = options.as_slice() {
+                    for draft in &mut drafts {
+                        draft.put(only.as_ref(), &site, found.element, evaluator.file, &own);
+                    }
+                    continue;
+                }
                 let before = std::mem::take(&mut drafts);
                 for draft in before {
                     for option in &options {
@@ -394,6 +401,14 @@ mod tests {
         check("{{ { }}", "", 200_000);
         check("{{ ' }}{{ \" }}", "", 133_334);
         check("{{", "}}", 1);
+    }
+
+    /// Many expressions in one text: what stands before is not copied with each.
+    #[test]
+    fn many_expressions() {
+        let text = "{{ v }} ".repeat(100_000);
+        let value = render(&Fragment::verbatim(&text, 0), &Arc::from("f"), &Few, true);
+        assert!(matches!(value, Value::Text(_)));
     }
 
     #[test]

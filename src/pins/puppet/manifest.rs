@@ -27,8 +27,9 @@ const MAX_TEXT: usize = 64 * 1024;
 /// Elements of a loop.
 const MAX_ITEMS: usize = 300;
 
-/// Values that all references of one file bring along: lists of lists that double would never end.
-const MAX_COPIED: usize = 300_000;
+/// What all references of one file bring along, in bytes: lists of lists that double would never
+/// end.
+const MAX_COPIED: usize = 32 * 1024 * 1024;
 
 /// Statements and elements of loops in one file: loops in loops would never end.
 const MAX_STEPS: usize = 300_000;
@@ -781,8 +782,7 @@ impl<'a> Manifest<'_, 'a> {
         let known = self.variables.get(local).or_else(|| self.hiera.get(name));
         match known {
             Some(value) => {
-                let weight = value.weight(MAX_COPIED);
-                let copied = self.copied.get().saturating_add(weight);
+                let copied = self.copied.get().saturating_add(value.size());
                 if copied > MAX_COPIED {
                     return Value::Unknown(None);
                 }
