@@ -18,11 +18,12 @@ pub enum CauseKind {
     Packer,
     SshSession,
     Human,
+    SystemJob,
 }
 
 impl CauseKind {
     /// All of them, in the contract's order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::PackageManager,
         Self::UnattendedUpgrades,
         Self::CloudInit,
@@ -34,6 +35,7 @@ impl CauseKind {
         Self::Packer,
         Self::SshSession,
         Self::Human,
+        Self::SystemJob,
     ];
 
     /// The contract's word.
@@ -51,6 +53,7 @@ impl CauseKind {
             Self::Packer => "packer",
             Self::SshSession => "ssh-session",
             Self::Human => "human",
+            Self::SystemJob => "system-job",
         }
     }
 

@@ -167,6 +167,7 @@ fn origin(finding: &Finding) -> (usize, &'static str) {
     let heading = match cause.kind {
         CauseKind::Human => return (1, "By a person"),
         CauseKind::SshSession => return (2, "In a remote session"),
+        CauseKind::SystemJob => "While a job of the system ran",
         CauseKind::PackageManager => "By the package manager",
         CauseKind::UnattendedUpgrades => "By unattended upgrades",
         CauseKind::CloudInit => "By cloud-init",

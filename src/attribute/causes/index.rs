@@ -2,6 +2,7 @@
 
 use super::moment::{Moment, Moments};
 use super::sessions::{Session, sessions};
+use crate::collect::events::syslog::jobs::JOB;
 use crate::model::{
     CauseKind, ContentDigest, Event, EventSubject, Evidence, PackageKey, TimeCertainty, Timestamp,
     TreePath,
@@ -14,6 +15,8 @@ const LONGEST_TASK: i64 = 600;
 const LONGEST_COMMAND: i64 = 900;
 /// A command of cloud-init outside of a module.
 const LONGEST_STEP: i64 = 5;
+/// A job of cron's whose end is not told: most are done at once.
+const LONGEST_JOB: i64 = 60;
 /// Clocks of logs and of file systems agree to within this.
 const TOLERANCE: i64 = 2;
 
@@ -107,9 +110,13 @@ impl<'a> Index<'a> {
             own.extend(event.time.map(|time| time.at.seconds));
         }
         typed.values_mut().for_each(|times| times.sort_unstable());
+        let logins = logins_of_jobs(&events);
         let mut index = Self::default();
         for event in &events {
-            let window = window(event, &tasks, &modules, &typed);
+            let window = match event.action.as_str() {
+                JOB if event.until.is_none() => job(event, &logins),
+                _ => window(event, &tasks, &modules, &typed),
+            };
             index.add(Known { event, window }, moments);
         }
         index.sessions = sessions(&index.events, moments);
@@ -143,7 +150,7 @@ impl<'a> Index<'a> {
                 }
             }
         }
-        let lasts = matches!(known.event.action.as_str(), "module" | "task" | "run-list")
+        let lasts = matches!(known.event.action.as_str(), "module" | "task" | "run-list" | JOB)
             || known.event.actor == CauseKind::PackageManager
             || known.event.actor == CauseKind::UnattendedUpgrades;
         if lasts && known.window.is_some() {
@@ -223,6 +230,28 @@ fn starts(events: &[&Event], fits: impl Fn(&Event) -> bool) -> Vec<i64> {
 /// Whether a person gave this command, one after the other.
 fn is_typed(event: &Event) -> bool {
     event.actor == CauseKind::Human && matches!(event.action.as_str(), "type" | "sudo" | "doas")
+}
+
+/// The logins that cron and at make for their jobs, by what begins the details of both.
+fn logins_of_jobs<'a>(events: &[&'a Event]) -> HashMap<&'a str, Vec<(i64, i64)>> {
+    let mut logins: HashMap<&str, Vec<(i64, i64)>> = HashMap::new();
+    for event in events.iter().filter(|event| event.action == JOB) {
+        if let (Some(from), Some(to)) = (event.time, event.until) {
+            let own = logins.entry(event.detail.as_str()).or_default();
+            own.push((from.at.seconds, to.at.seconds));
+        }
+    }
+    logins
+}
+
+/// When a job ran whose own line is its begin: as long as the login that was made for it.
+fn job(event: &Event, logins: &HashMap<&str, Vec<(i64, i64)>>) -> Option<Window> {
+    let start = event.time?.at.seconds;
+    let who = event.detail.split(": ").next().unwrap_or_default();
+    let own = logins.get(who).map(Vec::as_slice).unwrap_or_default();
+    let login = own.iter().rfind(|(from, to)| (from.saturating_sub(1)..=*to).contains(&start));
+    let end = login.map_or(start.saturating_add(LONGEST_JOB), |(_, to)| *to);
+    Some(Window { start: start.saturating_sub(TOLERANCE), end: end.saturating_add(TOLERANCE) })
 }
 
 /// When an event ran, with tolerance; of what only the begin is known, up to what followed.

@@ -8,6 +8,7 @@ use super::index::{Index, Known};
 use super::sessions::Use;
 use super::{Attributor, Case, Found};
 use crate::collect::events::syslog::accounts::STEP;
+use crate::collect::events::syslog::jobs::JOB;
 use crate::model::{Cause, CauseKind, Confidence, Evidence, Subject, TreePath};
 
 /// The row of the table.
@@ -102,8 +103,8 @@ fn grade(
         (Some(moment), Some(window)) => moment.at.seconds < window.start,
         _ => false,
     };
-    // A task that found nothing to change logs the same line.
-    let is_task = known.event.action == "task";
+    // A task that found nothing to change logs the same line, a job that comes again too.
+    let is_task = matches!(known.event.action.as_str(), "task" | JOB);
     let confidence = if agrees && is_certain {
         Confidence::Strong
     } else if let Some((_, backup)) = backup {

@@ -6,6 +6,7 @@ use super::moment::Moment;
 use super::outer::outer;
 use super::sessions::{Session, Use, session_at};
 use super::{Attributor, Case, Found};
+use crate::collect::events::syslog::jobs::JOB;
 use crate::model::{Cause, CauseKind, Confidence, Subject, TreePath};
 
 /// The row of the table.
@@ -32,15 +33,32 @@ fn attribute(index: &Index<'_>, case: &Case<'_>) -> Vec<Found> {
     ran_at(index, moment)
 }
 
-/// What ran at a moment: the shortest event or session that it lies in.
+/// What ran at a moment: the shortest event or session that it lies in, and after it a job of the
+/// system: there is always one, so it says the least.
 pub fn ran_at(index: &Index<'_>, moment: Moment) -> Vec<Found> {
     let lasting = index.lasting.iter().filter_map(|number| index.events.get(*number));
-    let shortest_event = lasting
+    let lasting = lasting
         .filter(|known| known.agrees(Some(moment)))
-        .filter_map(|known| Some((known.window?, known)))
-        .min_by_key(|(window, _)| window.length());
+        .filter_map(|known| Some((known.window?, known)));
+    let (jobs, others): (Vec<_>, Vec<_>) = lasting.partition(|(_, one)| one.event.action == JOB);
+    let shortest_event = others.into_iter().min_by_key(|(window, _)| window.length());
     let shortest_session = session_at(&index.sessions, moment.at);
-    match (shortest_event, shortest_session) {
+    let mut found = shortest(index, moment, shortest_event, shortest_session);
+    // Of a job's own line and the login that was made for it, the line says more.
+    let job = jobs
+        .into_iter()
+        .min_by_key(|(window, one)| (window.length(), std::cmp::Reverse(one.event.detail.len())));
+    found.extend(job.into_iter().flat_map(|(_, known)| of_event(index, known)));
+    found
+}
+
+fn shortest(
+    index: &Index<'_>,
+    moment: Moment,
+    event: Option<(Window, &Known<'_>)>,
+    session: Option<&Session>,
+) -> Vec<Found> {
+    match (event, session) {
         (Some((window, known)), session) if is_shorter(window, session) => of_event(index, known),
         (_, Some(session)) => of_session(session, moment.is_certain && moment.is_own),
         (Some((_, known)), None) => of_event(index, known),
@@ -58,7 +76,9 @@ fn is_shorter(window: Window, session: Option<&Session>) -> bool {
 
 fn of_event(index: &Index<'_>, known: &Known<'_>) -> Vec<Found> {
     let cause = match known.event.actor {
-        CauseKind::PackageManager | CauseKind::UnattendedUpgrades => outer(index, known),
+        CauseKind::PackageManager | CauseKind::UnattendedUpgrades if known.event.action != JOB => {
+            outer(index, known)
+        }
         kind => Cause {
             kind,
             detail: known.event.detail.clone(),

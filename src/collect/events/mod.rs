@@ -63,6 +63,13 @@ impl Sink {
         self.events.push_back(event);
     }
 
+    /// Adds one of many that say little: no other goes for it.
+    pub fn push_spare(&mut self, event: Event) {
+        if self.events.len() < MAX_EVENTS {
+            self.events.push_back(event);
+        }
+    }
+
     /// The last one that was added, for what ends later than it begins.
     pub fn last_mut(&mut self, fits: impl Fn(&Event) -> bool) -> Option<&mut Event> {
         self.events.iter_mut().rev().find(|event| fits(event))

@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod agents;
 pub mod ansible;
+pub mod jobs;
 pub mod sessions;
 
 use super::log::{Log, each_line, rotated, tell_dropped, zone_of};
@@ -16,6 +17,7 @@ use crate::collect::reader::Reader;
 use crate::collect::{Collector, View};
 use crate::model::{CauseKind, EventTime, Records, Stage, TimeCertainty, Timestamp, TreePath};
 use jiff::civil::{Date, DateTime};
+use jobs::Jobs;
 use sessions::Sessions;
 
 /// The row of the table.
@@ -133,6 +135,7 @@ pub fn is_of_interest(tag: &str, message: &str) -> bool {
         || accounts::TAGS.contains(&tag)
         || agents::TAGS.contains(&tag)
         || tag == PUPPET
+        || Jobs::is_of_interest(tag, message)
 }
 
 /// Its agent's tag.
@@ -164,6 +167,8 @@ impl Message<'_> {
             accounts::take(self, sink);
         } else if agents::TAGS.contains(&self.tag) {
             agents::take(self, sink);
+        } else if jobs::TAGS.contains(&self.tag) {
+            sessions.jobs.take(self);
         } else if self.tag == PUPPET {
             let Some((place, message)) =
                 self.text.strip_prefix('(').and_then(|text| text.split_once(") "))

@@ -1,6 +1,7 @@
 //! Who was logged in: sshd, login, su and sudo in the authentication log.
 
 use super::Message;
+use super::jobs::Jobs;
 use crate::collect::events::{Sink, command, fact, path};
 use crate::model::{CauseKind, Event, EventSubject};
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ pub struct Sessions {
     open: BTreeMap<String, Event>,
     /// Who speaks sftp, by process.
     transfers: BTreeMap<String, String>,
+    /// What the machine itself runs.
+    pub jobs: Jobs,
 }
 
 impl Sessions {
@@ -122,6 +125,7 @@ impl Sessions {
 
     /// Those that are still open.
     pub fn finish(self, sink: &mut Sink) {
+        self.jobs.finish(sink);
         for event in self.open.into_values() {
             sink.push(event);
         }
