@@ -446,6 +446,86 @@ fn an_idle_connection_did_nothing() {
     lab.check("/etc/a", &["ssh-session anna from 10.0.0.1 with SHA256:k2 weak"]);
 }
 
+/// One record of `wtmp` (utmp(5), 384 bytes): a login, or the end of what has that terminal.
+fn terminal(kind: u8, line: &str, user: &str, host: &str, seconds: i64) -> Vec<u8> {
+    let mut record = vec![0; 384];
+    record[0] = kind;
+    record[4] = 9;
+    for (at, text) in [(8, line), (44, user), (76, host)] {
+        record[at..at + text.len()].copy_from_slice(text.as_bytes());
+    }
+    let time = u32::try_from(second(seconds).seconds).unwrap();
+    record[340..344].copy_from_slice(&time.to_le_bytes());
+    record
+}
+
+/// Ansible asks for a terminal a task, which `wtmp` tells as a login each: they are the connection's.
+/// A person who comes after the last task is no part of it, however long they stay.
+#[test]
+fn terminals_of_one_connection_are_no_logins() {
+    let mut lab = Lab::new();
+    lab.file("/etc/a", 97).file("/etc/b", 300);
+    let line = |seconds: i64, text: &str| format!("{} web {text}", stamp(seconds));
+    let login = |pid: u32, verb: &str| match verb {
+        "opened" => format!("sshd[{pid}]: Accepted publickey for ops from 10.0.0.1 port 5 ssh2"),
+        _ => format!("sshd[{pid}]: pam_unix(sshd:session): session closed for user ops"),
+    };
+    lab.log(
+        "/var/log/auth.log",
+        &[
+            line(90, &login(1, "opened")),
+            line(120, &login(2, "opened")),
+            line(165, &login(1, "closed")),
+            line(1000, &login(2, "closed")),
+        ],
+    );
+    lab.log("/var/log/syslog", &[line(95, "ansible-copy: Invoked with dest=/etc/x")]);
+    let records = [
+        terminal(7, "pts/0", "ops", "10.0.0.1", 96),
+        terminal(8, "pts/0", "", "", 98),
+        terminal(7, "pts/0", "ops", "10.0.0.1", 120),
+        terminal(8, "pts/0", "", "", 1000),
+    ];
+    lab.after.file("/var/log/wtmp", records.concat());
+    lab.check("/etc/a", &["ansible copy weak"]);
+    lab.check("/etc/b", &["ssh-session ops from 10.0.0.1 weak", "human ops weak"]);
+}
+
+/// Cron's jobs and systemd's units are named where nothing else ran, and last where something did.
+#[test]
+fn jobs_of_the_system() {
+    let mut lab = Lab::new();
+    lab.file("/srv/a", 61).file("/srv/b", 61).file("/etc/c", 130).file("/etc/d", 400);
+    let line = |seconds: i64, text: &str| format!("{} web {text}", stamp(seconds));
+    lab.log(
+        "/var/log/syslog",
+        &[
+            line(60, "CRON[8]: (root) CMD (date > /srv/b)"),
+            line(120, "systemd[1]: Starting renew.service - Renew certificates..."),
+            line(140, "systemd[1]: Finished renew.service - Renew certificates."),
+            line(400, "systemd[1]: Starting sweep.service - Sweep..."),
+            line(401, "systemd[1]: Finished sweep.service - Sweep."),
+        ],
+    );
+    let opened = "sshd[2]: Accepted password for anna from 10.0.0.1 port 5 ssh2";
+    let closed = "sshd[2]: pam_unix(sshd:session): session closed for user anna";
+    let cron = "pam_unix(cron:session): session";
+    lab.log(
+        "/var/log/auth.log",
+        &[
+            line(60, &format!("CRON[7]: {cron} opened for user root(uid=0) by (uid=0)")),
+            line(61, &format!("CRON[7]: {cron} closed for user root")),
+            line(300, opened),
+            line(500, closed),
+        ],
+    );
+    lab.check("/srv/a", &["system-job cron as root: date > /srv/b weak"]);
+    lab.check("/srv/b", &["system-job cron as root: date > /srv/b strong"]);
+    lab.check("/etc/c", &["system-job renew.service weak"]);
+    let both = ["ssh-session anna from 10.0.0.1 weak", "system-job sweep.service weak"];
+    lab.check("/etc/d", &both);
+}
+
 /// A package that is removed with its configuration kept has the transaction that removed it.
 #[test]
 fn a_removed_package_keeps_its_version() {

@@ -1,7 +1,7 @@
 //! The events of a host, ready to be asked: by path, package, fact and time.
 
 use super::moment::{Moment, Moments};
-use super::sessions::{Session, sessions};
+use super::sessions::{Session, Use, sessions};
 use crate::collect::events::syslog::jobs::JOB;
 use crate::model::{
     CauseKind, ContentDigest, Event, EventSubject, Evidence, PackageKey, TimeCertainty, Timestamp,
@@ -120,7 +120,28 @@ impl<'a> Index<'a> {
             index.add(Known { event, window }, moments);
         }
         index.sessions = sessions(&index.events, moments);
+        index.end_with_connection();
         index
+    }
+
+    /// The last task of a run is over when its connection is.
+    fn end_with_connection(&mut self) {
+        for known in &mut self.events {
+            if !is_open_task(known.event) {
+                continue;
+            }
+            let (Some(time), Some(window)) = (known.event.time, known.window.as_mut()) else {
+                continue;
+            };
+            let own = self.sessions.iter().filter(|session| {
+                session.is_closed
+                    && session.used_for == Use::Tool(CauseKind::Ansible, "connection")
+                    && session.window.contains(time.at)
+            });
+            if let Some(end) = own.map(|session| session.window.end).max() {
+                window.end = window.end.min(end.saturating_add(TOLERANCE));
+            }
+        }
     }
 
     fn add(&mut self, known: Known<'a>, moments: &mut Moments<'_>) {
@@ -225,6 +246,11 @@ fn starts(events: &[&Event], fits: impl Fn(&Event) -> bool) -> Vec<i64> {
         .collect();
     starts.sort_unstable();
     starts
+}
+
+/// A task of Ansible's, of which only the begin is told.
+pub fn is_open_task(event: &Event) -> bool {
+    event.actor == CauseKind::Ansible && event.action == "task" && event.until.is_none()
 }
 
 /// Whether a person gave this command, one after the other.

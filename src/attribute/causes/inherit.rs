@@ -48,6 +48,7 @@ pub fn inherit(
             matches!(&change.change.subject, Subject::Path(path) if listed.contains(path));
         change.causes = match moment.filter(|one| one.is_own && one.is_certain) {
             Some(moment) if !is_listed => made(index, change, moment, origin),
+            Some(moment) => touched(index, change, moment, origin),
             _ => origin.causes.clone(),
         };
     }
@@ -69,6 +70,28 @@ fn listed(changes: &[JudgedChange], after: &Side<'_>) -> HashSet<TreePath> {
         !is_directory && shipped.get(path).is_some_and(|one| !one.claims.is_empty())
     };
     paths.filter(is_listed).cloned().collect()
+}
+
+/// What a package lists, and something else touched later: by its bytes it is the package's, and
+/// what names it and agrees with the time of its last change is told beside.
+fn touched(
+    index: &Index<'_>,
+    change: &JudgedChange,
+    moment: Moment,
+    origin: &Origin,
+) -> Vec<Cause> {
+    let mut causes = origin.causes.clone();
+    let is_later = |window: Window| moment.at.seconds > window.end;
+    if origin.window.is_some_and(is_later) {
+        let named = attribute(index, &Case { change, moment: Some(moment) }).into_iter();
+        let is_new = |cause: &Cause| {
+            cause.confidence > Confidence::Weak
+                && !causes.iter().any(|one| one.kind == cause.kind && one.detail == cause.detail)
+        };
+        let named: Vec<Cause> = named.filter(is_new).collect();
+        causes.extend(named);
+    }
+    causes
 }
 
 fn made(index: &Index<'_>, change: &JudgedChange, moment: Moment, origin: &Origin) -> Vec<Cause> {

@@ -104,12 +104,44 @@ pub fn sessions(events: &[Known<'_>], moments: &mut Moments<'_>) -> Vec<Session>
             evidence: vec![known.evidence()],
         });
     }
+    channels(&mut found);
     persons(&mut found, events, moments);
     last_logins(&mut found, events, last);
     found.sort_by_key(|session| session.window);
     ansible(&mut found, events);
     provisioners(&mut found, events, moments);
     found
+}
+
+/// A connection may have many terminals, one after the other (Ansible asks for one a task, a person's
+/// `ControlMaster` for one a window): `wtmp` tells each as a login, sshd only the connection. They
+/// are the connection's.
+fn channels(sessions: &mut Vec<Session>) {
+    let is_terminal = |one: &Session| {
+        let line = one.evidence.first();
+        let name = line.and_then(|line| line.path.file_name());
+        name.is_some_and(|name| name.starts_with(b"wtmp"))
+    };
+    let (terminals, mut connections): (Vec<Session>, Vec<Session>) =
+        std::mem::take(sessions).into_iter().partition(is_terminal);
+    for terminal in terminals {
+        let own = connections.iter_mut().filter(|one| {
+            let is_same = one.detail == terminal.detail
+                || one
+                    .detail
+                    .strip_prefix(&terminal.detail)
+                    .is_some_and(|rest| rest.starts_with(' '));
+            is_same
+                && one.window.start <= terminal.window.start
+                && terminal.window.end <= one.window.end.saturating_add(2)
+        });
+        // Of several the one that was opened last.
+        match own.max_by_key(|one| one.window.start) {
+            Some(connection) => connection.is_interactive = true,
+            None => sessions.push(terminal),
+        }
+    }
+    sessions.append(&mut connections);
 }
 
 /// `lastlog` knows a login that other logs do not have any more; where they do, they say more.

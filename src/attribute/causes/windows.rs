@@ -1,7 +1,7 @@
 //! By time alone: what ran when the change happened. A provisioner's session is a strong reason,
 //! since nothing else tells what its scripts did; all else is weak.
 
-use super::index::{Index, Known, Window};
+use super::index::{Index, Known, Window, is_open_task};
 use super::moment::Moment;
 use super::outer::outer;
 use super::sessions::{Session, Use, session_at};
@@ -41,8 +41,10 @@ pub fn ran_at(index: &Index<'_>, moment: Moment) -> Vec<Found> {
         .filter(|known| known.agrees(Some(moment)))
         .filter_map(|known| Some((known.window?, known)));
     let (jobs, others): (Vec<_>, Vec<_>) = lasting.partition(|(_, one)| one.event.action == JOB);
-    let shortest_event = others.into_iter().min_by_key(|(window, _)| window.length());
     let shortest_session = session_at(&index.sessions, moment.at);
+    // A tool's connection is kept open for a while: what a person does meanwhile is the person's.
+    let others = others.into_iter().filter(|(_, known)| !is_over(index, known, shortest_session));
+    let shortest_event = others.min_by_key(|(window, _)| window.length());
     let mut found = shortest(index, moment, shortest_event, shortest_session);
     // Of a job's own line and the login that was made for it, the line says more.
     let job = jobs
@@ -50,6 +52,20 @@ pub fn ran_at(index: &Index<'_>, moment: Moment) -> Vec<Found> {
         .min_by_key(|(window, one)| (window.length(), std::cmp::Reverse(one.event.detail.len())));
     found.extend(job.into_iter().flat_map(|(_, known)| of_event(index, known)));
     found
+}
+
+/// Whether a task is likely over, as a person's session began after it.
+fn is_over(index: &Index<'_>, known: &Known<'_>, session: Option<&Session>) -> bool {
+    let (Some(session), Some(time)) = (session, known.event.time) else { return false };
+    let is_last = |one: &&Session| {
+        matches!(one.used_for, Use::Tool(CauseKind::Ansible, _))
+            && one.window.contains(time.at)
+            && one.idle_from.is_some_and(|from| session.window.start >= from)
+    };
+    is_open_task(known.event)
+        && session.used_for == Use::Person
+        && session.window.start > time.at.seconds
+        && index.sessions.iter().any(|one| is_last(&one))
 }
 
 fn shortest(

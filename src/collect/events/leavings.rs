@@ -35,7 +35,11 @@ fn collect(view: &View<'_>, records: &mut Records) {
             let text = format!("a backup of {original} as Ansible's backup=yes names it");
             let mut event =
                 At { path, line: None }.event(CauseKind::Ansible, "backup", "backup", &text);
-            event.time = civil(&time).and_then(|time| zone.time(time));
+            event.time = civil(&time).and_then(|time| {
+                // Its own time of change tells the zone of then; its modification was the original's.
+                let made = at_path(&mut reader, path).and_then(|log| log.ctime);
+                made.map_or_else(|| zone.clone(), |made| zone.of_log(time, made)).time(time)
+            });
             event.subjects = vec![EventSubject::Path(original), EventSubject::Path(path.clone())];
             sink.push(event);
         }

@@ -36,6 +36,8 @@ pub struct Log {
     node: Node,
     /// Last written.
     pub mtime: Timestamp,
+    /// Last changed, where the file system knows.
+    pub ctime: Option<Timestamp>,
 }
 
 impl Log {
@@ -77,7 +79,7 @@ pub fn select(reader: &mut Reader<'_>, directory: &str, fits: impl Fn(&[u8]) -> 
         let metadata = reader.filesystem.metadata(&node).map(Some);
         let Some(metadata) = reader.keep(&path, metadata) else { continue };
         if metadata.kind == FileKind::File {
-            logs.push(Log { path, node, mtime: metadata.mtime });
+            logs.push(Log { path, node, mtime: metadata.mtime, ctime: metadata.ctime });
         }
     }
     logs.sort_by(|one, other| (one.mtime, &one.path).cmp(&(other.mtime, &other.path)));
@@ -98,7 +100,12 @@ pub fn at_path(reader: &mut Reader<'_>, path: &TreePath) -> Option<Log> {
             return Ok(None);
         };
         let metadata = reader.filesystem.metadata(&found.node)?;
-        let log = Log { path: path.clone(), node: found.node, mtime: metadata.mtime };
+        let log = Log {
+            path: path.clone(),
+            node: found.node,
+            mtime: metadata.mtime,
+            ctime: metadata.ctime,
+        };
         Ok((metadata.kind == FileKind::File).then_some(log))
     };
     let found = find();

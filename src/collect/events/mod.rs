@@ -41,6 +41,9 @@ use std::collections::VecDeque;
 /// peaks at 90 MB with 20,000 and is to stay below 80.
 const MAX_EVENTS: usize = 15_000;
 
+/// How far back the line of a command stands from that of its failure, in events.
+const RECENT: usize = 32;
+
 /// Subjects of one event; a transaction of a release upgrade has some thousands.
 const MAX_SUBJECTS: usize = 10_000;
 
@@ -73,6 +76,16 @@ impl Sink {
     /// The last one that was added, for what ends later than it begins.
     pub fn last_mut(&mut self, fits: impl Fn(&Event) -> bool) -> Option<&mut Event> {
         self.events.iter_mut().rev().find(|event| fits(event))
+    }
+
+    /// One of the last few that were added.
+    pub fn recent_mut(&mut self, fits: impl Fn(&Event) -> bool) -> Option<&mut Event> {
+        self.events.iter_mut().rev().take(RECENT).find(|event| fits(event))
+    }
+
+    /// All of them, to be mended.
+    pub fn events_mut(&mut self) -> impl Iterator<Item = &mut Event> {
+        self.events.iter_mut()
     }
 
     /// All of them.

@@ -88,6 +88,12 @@ impl Zone {
         }
     }
 
+    /// Whether a local time occurs twice, when summer ends.
+    #[must_use]
+    pub fn is_twice(&self, local: DateTime) -> bool {
+        self.zone.to_ambiguous_timestamp(local).is_ambiguous()
+    }
+
     /// The calendar year of a moment, here.
     #[must_use]
     pub fn year(&self, moment: Timestamp) -> Option<i16> {

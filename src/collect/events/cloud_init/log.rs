@@ -4,8 +4,8 @@
 use super::Window;
 use crate::collect::events::command;
 use crate::collect::events::zone::Zone;
-use crate::collect::events::{At, Sink, path};
-use crate::model::{CauseKind, EventSubject, EventTime};
+use crate::collect::events::{At, Sink, path, redact};
+use crate::model::{CauseKind, Event, EventSubject, EventTime};
 use std::collections::BTreeMap;
 
 /// Reads the lines of a log in order.
@@ -23,6 +23,10 @@ pub struct Parser {
 impl Parser {
     /// One line.
     pub fn take(&mut self, at: At<'_>, line: &str, sink: &mut Sink) {
+        if let Some(command) = line.strip_prefix("Command: ") {
+            failed(command, sink);
+            return;
+        }
         let Some((time, rest)) = line.split_once(" - ") else { return };
         let Some((origin, message)) = rest.split_once(": ") else { return };
         let Some(program) = origin.strip_suffix(']').and_then(|o| o.split_once('[')) else {
@@ -84,6 +88,18 @@ impl Parser {
         event.time = Zone::utc().parse(time);
         event.subjects = subjects;
         sink.push(event);
+    }
+}
+
+/// `Command: ['update-locale', 'LANG=x']`, as the text of the error that follows a command which
+/// failed (`subp.py`): whether it had changed anything by then is not said.
+fn failed(command: &str, sink: &mut Sink) {
+    let command = redact::quote(command.trim_end());
+    let is_it = |event: &Event| event.action == "run" && event.text.contains(&command);
+    if !command.is_empty()
+        && let Some(event) = sink.recent_mut(is_it)
+    {
+        event.forgeable = true;
     }
 }
 
@@ -177,7 +193,8 @@ mod tests {
                     EventSubject::Content { path, .. } => format!("{path}="),
                 })
                 .collect();
-            format!("{} {} {}", event.action, event.detail, subjects.join(" "))
+            let failed = if event.forgeable { " (failed)" } else { "" };
+            format!("{}{failed} {} {}", event.action, event.detail, subjects.join(" "))
         });
         assert_eq!(shown.collect::<Vec<_>>(), expected);
     }
@@ -206,7 +223,8 @@ mod tests {
                  codes [0] (shell=False, capture=False)",
             ),
         ];
-        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let mut lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        lines.push("Command: ['apt-get', '--quiet', 'install', 'jq']");
         check(
             &lines,
             &[
@@ -218,7 +236,7 @@ mod tests {
                  /etc/subuid /etc/subuid- /etc/subgid /etc/subgid-",
                 "module users_groups ",
                 "link init-network /etc/localtime",
-                "run init-network jq",
+                "run (failed) init-network jq",
             ],
         );
         check(&["damaged", " - x: y", "a - util.py[DEBUG]: Writing to relative - wb"], &[]);

@@ -9,21 +9,10 @@ use crate::collect::events::{below, fact, package, path, unit};
 const FIXED: &[(&[&str], &[&str])] = &[
     (&["chpasswd"], &["/etc/shadow", "/etc/shadow-", "/etc/passwd", "/etc/passwd-"]),
     (&["pwconv", "pwunconv"], &["/etc/passwd", "/etc/shadow", "/etc/passwd-", "/etc/shadow-"]),
-    (&["hostname", "hostnamectl"], &["/etc/hostname", "/etc/machine-info"]),
-    (&["timedatectl", "tzselect"], &["/etc/localtime", "/etc/timezone", "/etc/adjtime"]),
     // Ubuntu's writes the list, Debian's only reads it.
     (&["locale-gen"], &["/etc/locale.gen/", "/usr/lib/locale/"]),
     (&["localedef"], &["/usr/lib/locale/"]),
-    (
-        &["update-locale", "localectl"],
-        &[
-            "/etc/default/locale",
-            "/etc/locale.conf",
-            "/etc/vconsole.conf",
-            "/etc/default/keyboard",
-            "/etc/X11/xorg.conf.d/",
-        ],
-    ),
+    (&["update-locale"], &["/etc/default/locale", "/etc/locale.conf"]),
     (&["setupcon"], &["/etc/console-setup/", "/etc/default/keyboard"]),
     (
         &["a2enmod", "a2dismod", "a2ensite", "a2dissite", "a2enconf", "a2disconf"],
@@ -101,8 +90,10 @@ impl Shell {
             }
             "python" | "python3" | "virtualenv" => self.python(program, arguments),
             "update-alternatives" | "alternatives" => self.alternatives(&given),
+            "hostnamectl" | "timedatectl" | "localectl" => self.settings(&given),
             "dpkg-divert" | "dpkg-statoverride" => {
                 given.operands.iter().for_each(|file| self.path(file));
+                given.all(&["divert"]).for_each(|file| self.path(file));
                 self.path("/var/lib/dpkg/diversions");
                 self.path("/var/lib/dpkg/statoverride");
             }
@@ -345,6 +336,31 @@ impl Shell {
         given("virtualenv", rest).operands.iter().for_each(|directory| self.named(directory, true));
     }
 
+    /// What systemd's own programs write, by their verbs.
+    fn settings(&mut self, given: &Given<'_>) {
+        let Some((verb, values)) = given.operands.split_first() else { return };
+        let places: &[&str] = match *verb {
+            // Without a value they only show.
+            _ if values.is_empty() => return,
+            "set-hostname" | "hostname" => &["/etc/hostname", "/etc/machine-info/"],
+            "set-icon-name" | "icon-name" | "set-chassis" | "chassis" | "set-deployment"
+            | "deployment" | "set-location" | "location" => &["/etc/machine-info"],
+            "set-timezone" => &["/etc/localtime", "/etc/timezone"],
+            "set-local-rtc" => &["/etc/adjtime"],
+            "set-locale" => &["/etc/locale.conf", "/etc/default/locale"],
+            "set-keymap" | "set-x11-keymap" => {
+                &["/etc/vconsole.conf", "/etc/default/keyboard", "/etc/X11/xorg.conf.d/"]
+            }
+            _ => return,
+        };
+        for place in places {
+            self.add(match place.strip_suffix('/') {
+                Some(directory) => below(directory),
+                None => path(place),
+            });
+        }
+    }
+
     /// `--set NAME PATH`, `--install LINK NAME PATH PRIORITY`, `--config NAME`.
     fn alternatives(&mut self, given: &Given<'_>) {
         let name = match given.has(&["install"]) {
@@ -584,7 +600,10 @@ mod tests {
             &["/usr/bin/vi", "/etc/alternatives/vi"],
         );
         first("update-alternatives --set editor /usr/bin/vim", 1, &["/etc/alternatives/editor"]);
-        check("hostnamectl set-hostname web", &["/etc/hostname", "/etc/machine-info"]);
+        check("hostnamectl set-hostname web", &["/etc/hostname", "/etc/machine-info/"]);
+        check("hostnamectl; hostname web; hostnamectl set-location x", &["/etc/machine-info"]);
+        first("localectl set-locale LANG=C", 2, &["/etc/locale.conf", "/etc/default/locale"]);
+        first("dpkg-divert --rename --divert /a.real --add /a", 2, &["/a", "/a.real"]);
         first("make install PREFIX=/opt/x", 2, &["/opt/x", "/opt/x/"]);
         check("ldconfig", &["/etc/ld.so.cache", "/var/cache/ldconfig/"]);
     }

@@ -202,6 +202,12 @@ impl Jobs {
         self.done.push_back(event);
     }
 
+    /// What is not handed on yet.
+    pub fn events_mut(&mut self) -> impl Iterator<Item = &mut Event> {
+        let open = self.open.values_mut().map(|open| &mut open.event);
+        open.chain(self.done.iter_mut())
+    }
+
     /// Those that ended; of one that did not, nothing is known.
     pub fn finish(self, sink: &mut Sink) {
         self.done.into_iter().for_each(|event| sink.push_spare(event));

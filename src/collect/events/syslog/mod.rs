@@ -9,6 +9,7 @@ pub mod agents;
 pub mod ansible;
 pub mod jobs;
 pub mod sessions;
+mod shifts;
 
 use super::log::{Log, each_line, rotated, tell_dropped, zone_of};
 use super::zone::{Zone, civil, offset};
@@ -19,6 +20,7 @@ use crate::model::{CauseKind, EventTime, Records, Stage, TimeCertainty, Timestam
 use jiff::civil::{Date, DateTime};
 use jobs::Jobs;
 use sessions::Sessions;
+use shifts::Shifts;
 
 /// The row of the table.
 pub static COLLECTOR: Collector = Collector {
@@ -45,11 +47,17 @@ fn collect(view: &View<'_>, records: &mut Records) {
                 date(line.time, year)
                     .filter(|_| !line.time.starts_with(|c: char| c.is_ascii_digit()))
             });
-            let mut silence = Silence::default();
+            let (mut silence, mut shifts) = (Silence::default(), Shifts::default());
+            let read = |text: &str| without_year(text, &zone, log.mtime);
+            let is_twice = |text: &str| {
+                let date = zone.year(log.mtime).and_then(|year| date(text, year));
+                date.is_some_and(|date| zone.is_twice(date))
+            };
             each_line(&mut reader, &log, |number, text| {
                 let at = At { path: &log.path, line: Some(number) };
                 let parsed = Line::parse(text);
                 if let Some(line) = &parsed {
+                    shifts.take(number, line, read, is_twice);
                     silence.take(at, line, || line.when(&zone, &log), &mut sink);
                 }
                 if let Some(line) = parsed
@@ -67,6 +75,10 @@ fn collect(view: &View<'_>, records: &mut Records) {
                     message.take(&mut sessions, &mut sink);
                 }
             });
+            if !shifts.is_empty() {
+                let own = sessions.events_mut().chain(sink.events_mut());
+                own.filter(|event| event.source == log.path).for_each(|one| shifts.settle(one));
+            }
         }
         sessions.finish(&mut sink);
         let path = TreePath::parse(format!("/var/log/{name}"));

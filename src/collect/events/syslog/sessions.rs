@@ -123,6 +123,11 @@ impl Sessions {
         }
     }
 
+    /// What is not handed on yet.
+    pub fn events_mut(&mut self) -> impl Iterator<Item = &mut Event> {
+        self.open.values_mut().chain(self.jobs.events_mut())
+    }
+
     /// Those that are still open.
     pub fn finish(self, sink: &mut Sink) {
         self.jobs.finish(sink);
