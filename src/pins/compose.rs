@@ -160,6 +160,10 @@ impl Stage<'_, '_> {
         let own = Arc::clone(&self.audit.file().path);
         let Some(path) = repository::resolve(&own, &format!("{folder}/{name}")) else { return };
         let Some(bytes) = self.audit.repository().read(&path) else { return };
+        // The same Dockerfile may be built by thousands of services.
+        if !self.audit.spend(bytes.len()) {
+            return;
+        }
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let before = self.environment.constants_only();
         let mut resolved = Vec::new();

@@ -23,6 +23,9 @@ const MAX_ITEMS: usize = 500;
 /// Tasks run from one file, loops unrolled.
 const MAX_RUNS: usize = 20_000;
 
+/// What a task costs: a role may be taken up again and again.
+const RUN_COST: usize = 256;
+
 /// Reads tasks of one machine.
 pub(super) struct Tasks<'t, 'a> {
     pub environment: &'t mut Environment,
@@ -111,7 +114,7 @@ impl<'t, 'a> Tasks<'t, 'a> {
             (key == "loop" || key.starts_with("with_")).then_some((key, value))
         }) else {
             self.runs = self.runs.saturating_add(1);
-            if self.runs < MAX_RUNS {
+            if self.runs < MAX_RUNS && self.audit.spend(RUN_COST) {
                 run(self);
             }
             return;
@@ -124,6 +127,9 @@ impl<'t, 'a> Tasks<'t, 'a> {
         let items = elements(value, key, &file, &list.range());
         for item in items {
             self.runs = self.runs.saturating_add(1);
+            if !self.audit.spend(RUN_COST) {
+                return;
+            }
             if self.runs >= MAX_RUNS {
                 self.audit.gap("loops of more tasks than a person writes: not all read", None);
                 return;
