@@ -64,6 +64,12 @@ impl Configuration<'_, '_> {
                     self.image(&word.text.clone(), machine_image::strength(&word.text), &word);
                 }
             }
+            "oci_core_images" => {
+                let names = ["display_name", "operating_system"];
+                if let Some(word) = names.iter().find_map(|name| self.word(body, name)) {
+                    self.image(&word.text.clone(), Strength::Floating, &word);
+                }
+            }
             _ if NAMED.contains(&kind) => self.by_family(body),
             "docker_registry_image" | "docker_image" => {
                 if let Some(word) = self.word(body, "name") {
@@ -252,6 +258,10 @@ mod tests {
 
     #[test]
     fn images_that_are_looked_up() {
+        check(
+            "data \"oci_core_images\" \"o\" {\n operating_system = \"Oracle Linux\"\n}\n",
+            &["Oracle Linux@Oracle Linux:floating|Oracle Linux"],
+        );
         check(
             "data \"aws_ami\" \"u\" {\n most_recent = true\n owners = [\"099720109477\"]\n filter {\n  \
              name = \"name\"\n  values = [\"ubuntu/*-22.04-*\"]\n }\n}\n",
