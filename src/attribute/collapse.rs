@@ -1,5 +1,6 @@
 //! Folding the changes of files into the changes of their packages.
 
+use super::aside::set_aside;
 use super::generated::{Half, maker};
 use super::packages::Packages;
 use super::verify::{Verdict, bytes, verify};
@@ -191,7 +192,11 @@ impl Work<'_> {
         after: Option<&Entry>,
     ) -> Case {
         let found = match (after, before) {
-            (Some(entry), _) => maker(path, entry, &mut self.after, &self.packages),
+            (Some(entry), was) => {
+                let halves = (&mut self.before, &mut self.after);
+                let aside = was.is_none().then(|| set_aside(path, entry, halves, &self.packages));
+                aside.flatten().or_else(|| maker(path, entry, &mut self.after, &self.packages))
+            }
             (None, Some(entry)) => maker(path, entry, &mut self.before, &self.packages),
             (None, None) => None,
         };

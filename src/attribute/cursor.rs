@@ -90,6 +90,11 @@ impl<'a, T: Level> Cursor<'a, T> {
         Self { source, root, open: Vec::new(), faults }
     }
 
+    /// Where directories come from.
+    pub fn source(&self) -> &'a dyn TreeSource {
+        self.source
+    }
+
     /// The entry at that path, no link followed; `None` for the root, which has no entry.
     pub fn get(&mut self, path: &TreePath) -> Option<T::Entry> {
         let names: Vec<&[u8]> = path.names().collect();

@@ -8,6 +8,7 @@
 //!
 //! Nothing is hidden or judged here; what is drift and how much it matters is for the policy.
 
+mod aside;
 pub mod causes;
 mod collapse;
 mod cursor;

@@ -131,6 +131,13 @@ pub fn attribute(attribute: &Attribute) -> String {
     let name = escaped(name);
     let side = |side: &Option<AttributeValue>| side.as_ref().map(|v| value(raw, v));
     match (side(&attribute.before), side(&attribute.after)) {
+        // Sizes that look the same when they are rounded.
+        (Some(before), Some(after)) if before == after && attribute.before != attribute.after => {
+            let side = |side: &Option<AttributeValue>| side.as_ref().map(|v| full(raw, v));
+            let [before, after] = [&attribute.before, &attribute.after].map(side);
+            let [before, after] = [before.unwrap_or_default(), after.unwrap_or_default()];
+            format!("{name} {before} -> {after}")
+        }
         (Some(before), Some(after)) => format!("{name} {before} -> {after}"),
         (Some(before), None) => format!("{name} {before} removed"),
         (None, Some(after)) => format!("{name} {after} added"),
@@ -261,6 +268,11 @@ mod tests {
             ChangeKind::Modified,
             vec![one("size", size(12), size(2048)), one("digest", digest(b"a"), digest(b"b"))],
             "content (12 B -> 2.0 KiB)",
+        );
+        check(
+            ChangeKind::Modified,
+            vec![one("size", size(12_910), size(12_906))],
+            "size 12,910 bytes -> 12,906 bytes",
         );
         check(
             ChangeKind::Modified,

@@ -4,11 +4,12 @@
 use super::bytes::each_block;
 use super::streams::{self, Digests, Job, Work};
 use super::{Keep, Options};
+use crate::collect::packages::aside::{Version, beside};
 use crate::filesystem::resolve::{LastLink, resolve};
 use crate::filesystem::{Filesystem, Node};
 use crate::model::{
     AlternateDigests, Content, ContentDigest, ContentId, DirectoryContent, Entry, ExactId,
-    Expectation, Fault, PackageKey, ShippedDigest, ShippedId, ShippedSource, TreePath,
+    Expectation, Fault, PackageKey, ShippedDigest, ShippedId, ShippedSource, ShippedTree, TreePath,
 };
 use rayon::Scope;
 use rayon::prelude::*;
@@ -143,6 +144,9 @@ impl Asking<'_> {
         let old_shipped = past.and_then(|(_, shipped)| shipped);
         let old_shipped = old_shipped.map(|id| self.keep.source.shipped(&id)).transpose()?;
         let mut places = Vec::new();
+        for entry in &tree.entries {
+            self.set_aside(path, entry, &shipped)?;
+        }
         for claimed in &shipped.entries {
             let name = claimed.name.as_bytes();
             let Some(entry) = tree.get(name) else { continue };
@@ -176,6 +180,23 @@ impl Asking<'_> {
             }
         }
         Ok(places)
+    }
+
+    /// A package's own version of a configuration file that was edited is to be known as such.
+    fn set_aside(
+        &self,
+        path: &TreePath,
+        entry: &Entry,
+        shipped: &ShippedTree,
+    ) -> Result<(), Fault> {
+        let Some(name) = &entry.name else { return Ok(()) };
+        let Some((base, Version::Shipped)) = beside(name.as_bytes()) else { return Ok(()) };
+        match (&entry.content, shipped.get(base)) {
+            (Content::File { size, digest: Some(digest) }, Some(claimed)) => {
+                self.file(|| path.join(name), *size, *digest, &claimed.claims)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn file(

@@ -73,6 +73,38 @@ fn an_upgrade_with_three_residues() {
     assert!(titles.iter().any(|title| title.contains("upgraded")), "{titles:?}");
 }
 
+/// Where a person edited a configuration file, dpkg sets one version of it aside: which one is its
+/// settings' affair, and neither is drift.
+#[test]
+fn a_version_that_was_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let (before, after) = (folder.path().join("before"), folder.path().join("after"));
+    let debs = folder.path().join("debs");
+    debian::empty_root(&before);
+    if !debian::install(&debs, &before, &[&package("1")]) {
+        return;
+    }
+    fs::write(before.join("etc/web/web.conf"), "edited\n").unwrap();
+    run(Command::new("cp").arg("-a").arg(&before).arg(&after), 0);
+    assert!(debian::install(&debs, &after, &[&package("2")]));
+    let aside = |ending: &str| after.join(format!("etc/web/web.conf.dpkg-{ending}")).exists();
+    assert!(aside("dist") || aside("old"));
+    let drift = || -> Vec<String> {
+        let report = compare(folder.path(), &before, &after);
+        let changes = report["changes"].as_array().unwrap().iter();
+        let drift = changes.filter(|one| one["disposition"] == "drift");
+        drift.map(|one| one["subject"].to_string()).collect()
+    };
+    assert_eq!(drift().len(), 1, "{:?}", drift());
+    for ending in ["dist", "old"] {
+        let path = after.join(format!("etc/web/web.conf.dpkg-{ending}"));
+        if path.exists() {
+            fs::write(path, "something else\n").unwrap();
+        }
+    }
+    assert_eq!(drift().len(), 2, "{:?}", drift());
+}
+
 #[test]
 fn every_direction_has_its_word() {
     let folder = tempfile::tempdir().unwrap();

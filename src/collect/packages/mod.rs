@@ -12,6 +12,7 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 pub mod apk;
+pub mod aside;
 pub mod bill;
 pub mod composer;
 pub mod conda;

@@ -6,14 +6,16 @@
 //! those who copied them. Caches of installers are not installed. An egg that is a ZIP archive is looked
 //! into where the interpreter looks for it, in a `site-packages` or `dist-packages`.
 
+mod claims;
 pub mod metadata;
 pub mod record;
 
+use self::claims::claims;
 use self::metadata::{Metadata, normalized};
 use super::copies::{Copy, tell_apart};
 use super::place::{MAX_PATH, Places};
 use super::purl::{Parts, purl};
-use super::{installed, tell, text};
+use super::{installed, text};
 use crate::collect::bytes::Bytes;
 use crate::collect::facts::repositories::without_secrets;
 use crate::collect::reader::{Reader, below};
@@ -21,10 +23,7 @@ use crate::collect::zip::{self, Source};
 use crate::collect::{Collector, View};
 use crate::filesystem::Filesystem;
 use crate::filesystem::resolve::{LastLink, resolve};
-use crate::model::{
-    Claim, Expectation, Fault, FileKind, Package, PackageKey, Records, ShippedSource, Stage,
-    TreePath,
-};
+use crate::model::{Fault, Package, Records, Stage, TreePath};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -32,7 +31,7 @@ use std::sync::Arc;
 /// Reads distributions.
 pub static COLLECTOR: Collector = Collector {
     name: "python",
-    version: 2,
+    version: 3,
     summary: "Python distributions with their recorded files, wherever they lie",
     wanted: &["*.dist-info", "*.egg-info", "EGG-INFO", "*.egg-link", "*.egg"],
     collect,
@@ -314,74 +313,11 @@ impl Environments {
     }
 }
 
-/// What the distribution says of its files.
-fn claims(
-    reader: &mut Reader<'_>,
-    places: &mut Places<'_>,
-    key: &Arc<PackageKey>,
-    place: &TreePath,
-    package: &mut Package,
-) -> Vec<Claim> {
-    let is_carried = place.parent().is_some_and(|parent| is_in_site(&parent));
-    if is_carried {
-        package.details.insert("carried-by".to_owned(), place.to_string());
-        return Vec::new();
-    }
-    if package.evidence.file_name().is_some_and(|name| name.ends_with(b".egg")) {
-        let expectation = Expectation::owned(ShippedSource::File);
-        let path = package.evidence.clone();
-        return vec![Claim { path, package: Arc::clone(key), expectation }];
-    }
-    let Some(info) = package.evidence.parent() else { return Vec::new() };
-    let record = below(&info, "RECORD");
-    if package.evidence.file_name() == Some(b"METADATA") {
-        let Some(bytes) = reader.file(&record) else { return Vec::new() };
-        let (lines, damages) = record::parse(&bytes);
-        tell(reader, &record, &damages);
-        let mut out = Vec::with_capacity(lines.len());
-        for line in lines {
-            let is_editable = line.path.starts_with(b"__editable__");
-            if is_editable {
-                package.details.insert("editable".to_owned(), "yes".to_owned());
-            }
-            let expectation = Expectation {
-                kind: Some(FileKind::File),
-                digest: line.digest,
-                size: line.size,
-                ..Expectation::owned(ShippedSource::File)
-            };
-            if let Some(path) = places.entry(&absolute(place, &line.path)) {
-                out.push(Claim { path, package: Arc::clone(key), expectation });
-            }
-        }
-        return out;
-    }
-    // Of old pip: paths from the egg-info itself, without digests.
-    let Some(bytes) = reader.file(&below(&info, "installed-files.txt")) else { return Vec::new() };
-    let lines = bytes.split(|b| *b == b'\n').map(<[u8]>::trim_ascii);
-    lines
-        .filter(|line| !line.is_empty() && line.len() <= MAX_PATH)
-        .filter_map(|line| places.entry(&absolute(&info, line)))
-        .map(|path| Claim {
-            path,
-            package: Arc::clone(key),
-            expectation: Expectation::owned(ShippedSource::File),
-        })
-        .collect()
-}
-
-fn absolute(directory: &TreePath, path: &[u8]) -> Vec<u8> {
-    if path.first() == Some(&b'/') {
-        return path.to_vec();
-    }
-    // `..` goes up from where the directory really lies: its own path is free of links.
-    TreePath::parse([directory.as_bytes(), b"/", path].concat()).as_bytes().to_vec()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::filesystem::memory::MemoryFilesystem;
+    use crate::model::Claim;
 
     const SITE: &str = "/usr/lib/python3.11/site-packages";
     const DIGEST: &str = "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
@@ -434,6 +370,18 @@ mod tests {
         assert_eq!(records.claims[0].path.to_string(), "/usr/bin/foo");
         assert_eq!(records.claims[1].expectation.size, Some(0));
         assert_eq!(records.gaps.len(), 1);
+    }
+
+    #[test]
+    fn programs_of_a_target_folder() {
+        let info = "/srv/app/vendor/foo-1.0.dist-info";
+        let mut tree = MemoryFilesystem::new();
+        tree.file(&format!("{info}/METADATA"), "Name: foo\nVersion: 1.0\n")
+            .file(&format!("{info}/RECORD"), "../../bin/foo,,\n../../bin/gone,,\n")
+            .file("/srv/app/vendor/bin/foo", "");
+        let records = collected(&tree, &[info]);
+        let paths: Vec<String> = records.claims.iter().map(|one| one.path.to_string()).collect();
+        assert_eq!(paths, ["/srv/app/vendor/bin/foo", "/srv/bin/gone"]);
     }
 
     #[test]
