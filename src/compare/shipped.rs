@@ -75,8 +75,14 @@ fn differing<'a>(
 ) -> impl Iterator<Item = (&'a PackageKey, (ShippedDigest, ShippedDigest))> {
     let digest = |one: &Expectation| one.digest.filter(|_| one.source != ShippedSource::Ghost);
     old.claims.iter().filter_map(move |(key, expectation)| {
-        let (_, now) = new.claims.iter().find(|(owner, _)| owner == key)?;
-        let digests = (digest(expectation)?, digest(now)?);
+        // A package may name one file twice, with other bytes (Python's `RECORD` does).
+        let mut own = new.claims.iter().filter(|(owner, _)| owner == key).map(|(_, now)| now);
+        let first = own.next()?;
+        let old = digest(expectation)?;
+        if std::iter::once(first).chain(own).any(|now| digest(now) == Some(old)) {
+            return None;
+        }
+        let digests = (old, digest(first)?);
         let same_kind = std::mem::discriminant(&digests.0) == std::mem::discriminant(&digests.1);
         (same_kind && digests.0 != digests.1).then_some((key, digests))
     })
@@ -119,6 +125,31 @@ mod tests {
         };
         let packages = found.changes.iter().filter(|c| matches!(c.subject, Subject::Package(_)));
         assert_eq!(packages.map(row).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_file_that_its_package_names_twice() {
+        let key = |name: &str| PackageKey {
+            manager: "pypi".into(),
+            name: name.into(),
+            architecture: None,
+            instance: None,
+        };
+        let says = |bytes: &str| Expectation {
+            digest: Some(ShippedDigest::Sha256([bytes.as_bytes()[0]; 32])),
+            ..Expectation::owned(ShippedSource::File)
+        };
+        let entry = |claims: &[&str]| ShippedEntry {
+            name: crate::model::Name::new(b"tool").unwrap(),
+            claims: claims.iter().map(|bytes| (key("a"), says(bytes))).collect(),
+            below: None,
+        };
+        let check = |old: &[&str], new: &[&str], expected: usize| {
+            assert_eq!(differing(&entry(old), &entry(new)).count(), expected, "{old:?} {new:?}");
+        };
+        check(&["1", "2"], &["1", "2"], 0);
+        check(&["1", "2"], &["2", "1"], 0);
+        check(&["1", "2"], &["1", "3"], 1);
     }
 
     fn world(version: &str, bytes: &str) -> World {
