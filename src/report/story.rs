@@ -232,6 +232,11 @@ pub(super) fn what_happened(judged: &JudgedChange) -> String {
 
 /// A piece of evidence in one line: `/var/log/syslog:812 2026-11-23 00:59:13Z: text`.
 pub(super) fn evidence(evidence: &crate::model::Evidence) -> String {
+    format!("{}: {}", place(evidence), format::escaped(&evidence.text))
+}
+
+/// Where a piece of evidence stands, and when it was written.
+pub(super) fn place(evidence: &crate::model::Evidence) -> String {
     let mut text = evidence.path.to_string();
     if let Some(line) = evidence.line {
         text.push_str(&format!(":{line}"));
@@ -239,7 +244,7 @@ pub(super) fn evidence(evidence: &crate::model::Evidence) -> String {
     if let Some(time) = &evidence.time {
         text.push_str(&format!(" {}", format::moment(time)));
     }
-    format!("{text}: {}", format::escaped(&evidence.text))
+    text
 }
 
 /// A subject, safe to print.

@@ -104,8 +104,15 @@ fn content(page: &mut Page<'_>, diff: &TextDiff) -> io::Result<()> {
 fn chain(page: &mut Page<'_>, cause: &Cause) -> io::Result<()> {
     let text = story::causes(std::slice::from_ref(cause));
     page.heading(&format!("Cause: {text}"), None)?;
-    for evidence in &cause.evidence {
-        page.paragraph(&story::evidence(evidence), 2)?;
+    for (number, evidence) in cause.evidence.iter().enumerate() {
+        // Several logs often have one line.
+        let mut earlier = cause.evidence.iter().take(number);
+        let is_known = evidence.line.is_some() && earlier.any(|one| one.text == evidence.text);
+        let text = match is_known {
+            true => story::place(evidence) + ": the same line",
+            false => story::evidence(evidence),
+        };
+        page.paragraph(&text, 2)?;
     }
     Ok(())
 }

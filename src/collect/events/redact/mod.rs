@@ -44,6 +44,9 @@ pub const SECRET_STARTS: [&str; 17] = [
     "$2b$",
 ];
 
+/// Options that begin so have no value, whatever their name ends with.
+const FLAGS: [&str; 5] = ["--disabled-", "--disable-", "--no-", "--without-", "--ask-"];
+
 /// What stands in the place of a secret.
 pub const REDACTED: &str = "[redacted]";
 
@@ -94,6 +97,8 @@ fn values(line: &str) -> String {
             continue;
         }
         match secret_in(bare) {
+            // `--disabled-password` says that there is none.
+            Found::Next if FLAGS.iter().any(|start| bare.starts_with(start)) => out.push_str(bare),
             Found::Nothing => out.push_str(bare),
             Found::Next => {
                 is_value = true;
@@ -181,6 +186,7 @@ mod tests {
     #[test]
     fn secrets_are_taken_out_and_the_rest_stays() {
         check("mysql --password=hunter2 db", "mysql --password=[redacted] db");
+        check("adduser --disabled-password --gecos x e", "adduser --disabled-password --gecos x e");
         check("x --password hunter2 -v", "x --password [redacted] -v");
         check(
             "curl -H 'Authorization: Bearer abc' u",
