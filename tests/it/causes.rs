@@ -356,7 +356,7 @@ fn forged_lines_are_weak() {
             format!("{at} web ansible-copy: Invoked with dest=/etc/a content=x"),
             format!("{at} web sudo: anna : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/vi /etc/b"),
             format!(
-                "{at} web puppet-agent[7]: (/Stage[main]/X/File[/etc/c]/content) content changed"
+                "{at} web puppet-user[7]: (/Stage[main]/X/File[/etc/c]/content) content changed"
             ),
             format!("{at} web qemu-ga[7]: info: guest-exec called: \"/bin/touch /etc/d\""),
         ],

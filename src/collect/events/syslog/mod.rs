@@ -146,12 +146,12 @@ pub fn is_of_interest(tag: &str, message: &str) -> bool {
         || sessions::TAGS.contains(&tag)
         || accounts::TAGS.contains(&tag)
         || agents::TAGS.contains(&tag)
-        || tag == PUPPET
+        || PUPPET.contains(&tag)
         || Jobs::is_of_interest(tag, message)
 }
 
-/// Its agent's tag.
-const PUPPET: &str = "puppet-agent";
+/// The tags of its agent and of `puppet apply`, with the names that older versions have.
+const PUPPET: [&str; 4] = ["puppet-agent", "puppet-user", "puppet-apply", "puppet"];
 
 /// A message of whatever log, with its header read.
 #[derive(Clone, Copy, Debug)]
@@ -181,7 +181,7 @@ impl Message<'_> {
             agents::take(self, sink);
         } else if jobs::TAGS.contains(&self.tag) {
             sessions.jobs.take(self);
-        } else if self.tag == PUPPET {
+        } else if PUPPET.contains(&self.tag) {
             let Some((place, message)) =
                 self.text.strip_prefix('(').and_then(|text| text.split_once(") "))
             else {
