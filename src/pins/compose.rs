@@ -72,6 +72,10 @@ fn read(file: &SourceFile, audit: &mut Audit<'_>) {
 /// Variables of a `.env`: each is looked up by name, and kept with its place.
 const MAX_VARIABLES: usize = 10_000;
 
+/// What an image costs that a service's Dockerfile starts from: thousands of services may build the
+/// same long one.
+const FROM_COST: usize = 1024;
+
 /// The variables of the `.env` beside the file.
 fn dot_env(audit: &mut Audit<'_>, file: &SourceFile) -> Vec<(String, Constant)> {
     let Some(path) = repository::resolve(&file.path, ".env") else { return Vec::new() };
@@ -184,6 +188,9 @@ impl Stage<'_, '_> {
                 image.contains(&format!("${name}")) || image.contains(&format!("${{{name}"))
             });
             let Some((_, word)) = used else { continue };
+            if !self.audit.spend(FROM_COST) {
+                break;
+            }
             let template = Fragment::opaque(image, word.range.clone());
             let image = shell::expand_value(&template, &self.environment, &own);
             let at = Expanded { range: word.range.clone(), origin: word.origin.clone(), ..image };
@@ -314,5 +321,20 @@ mod tests {
                 "apk curl none @curl",
             ],
         );
+    }
+
+    #[test]
+    fn services_that_build_the_same_are_bounded() {
+        let service =
+            |number: usize| format!("  s{number}:\n    build: {{context: ., args: {{A: b}}}}\n");
+        let compose = format!("services:\n{}", (0..200).map(service).collect::<String>());
+        let dockerfile = format!("ARG A\n{}", "FROM x:$A\n".repeat(100));
+        let files = [("compose.yaml", compose.as_str()), ("Dockerfile", dockerfile.as_str())];
+        let repository = crate::pins::Repository::of_files(
+            files.iter().map(|(path, text)| (*path, text.as_bytes())),
+        );
+        let file = SourceFile::new("compose.yaml", compose.as_bytes());
+        let collected = crate::pins::walk::audit_source(&file, &CARRIER, &repository);
+        assert!(collected.gaps.iter().any(|gap| gap.reason.contains("too much work")));
     }
 }
