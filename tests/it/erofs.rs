@@ -100,6 +100,7 @@ fn erofs_with_other_compressors() {
     for name in ["-zlzma", "-zdeflate", "-zzstd"] {
         check(&[&[name], &[name, "-Eztailpacking,fragments,dedupe", "-C65536"]]);
     }
+    check(&[&["-zlzma:lz4hc:deflate", "-C131072"], &["-zzstd", "-Eall-fragments", "-C1048576"]]);
 }
 
 #[test]

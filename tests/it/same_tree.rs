@@ -2,7 +2,7 @@
 //! has, and no change but a note where it cannot.
 
 use super::containers::Builder;
-use super::oracle::{Mount, cannot_mount, fill, run, text};
+use super::oracle::{MADE_BY_MKFS_XFS, Mount, cannot_mount, fill, run, text};
 use driftcheck::collect::COLLECTORS;
 use driftcheck::compare::{Side, compare};
 use driftcheck::model::{
@@ -124,6 +124,7 @@ fn copy_into(kind: &str, make: &[&str], tree: &Path, image: &Path) {
     let at = image.with_extension("mount");
     let mount = Mount::new(kind, image, &at, "rw").unwrap();
     let _ = fs::remove_dir(mount.0.join("lost+found"));
+    let _ = rustix::fs::removexattr(&mount.0, MADE_BY_MKFS_XFS);
     // It keeps quiet about attributes that the file system refuses.
     run("cp", &["-a", "--sparse=auto", &format!("{}/.", text(tree)), text(&mount.0)]).unwrap();
 }

@@ -107,6 +107,11 @@ pub fn read(volume: &Volume, inode: &Inode) -> Result<Vec<Extent>, Fault> {
             (tail.place, tail.packing) = (place, Packing::Fragment);
         }
     }
+    // Only what lies in the inode of all ends has no blocks of its own.
+    let is_empty = |extent: &Extent| extent.stored == 0 && extent.packing != Packing::Fragment;
+    if let Some(extent) = extents.iter().find(|extent| is_empty(extent)) {
+        return Err(Fault::damaged(format!("an extent of 0 blocks at {}", extent.start)));
+    }
     Ok(extents)
 }
 
@@ -146,7 +151,7 @@ fn walk(
                 if is_after_head && is_big(header) && distance & BLOCK_COUNT != 0 {
                     let blocks = u64::from(distance & !BLOCK_COUNT);
                     tail.stored = blocks << volume.superblock.block_bits;
-                    if blocks == 0 || tail.stored > MAX_STORED {
+                    if tail.stored > MAX_STORED {
                         return Err(Fault::damaged(format!("an extent of {blocks} blocks")));
                     }
                 }
@@ -301,6 +306,9 @@ impl Pack {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::block::MemoryDevice;
+    use crate::model::{FileKind, Timestamp};
+    use std::sync::Arc;
 
     #[test]
     fn pairs_are_unpacked() {
@@ -312,6 +320,48 @@ mod tests {
         let head = Cluster::Head { kind: 1, within: 0x123, block: 8 };
         assert_eq!(pack.cluster(0, &header).unwrap(), head);
         assert_eq!(pack.cluster(1, &header).unwrap(), Cluster::Inner(1));
+    }
+
+    /// An index of three entries of 8 bytes: two extents, of which the second has `blocks`.
+    fn extents(advise: u16, blocks: u8) -> Result<Vec<Extent>, Fault> {
+        let mut raw = vec![0; 8192];
+        raw[1024..1028].copy_from_slice(&0xe0f5_e1e2_u32.to_le_bytes());
+        raw[1024 + 12] = 12;
+        // Where it lies in the inode of all ends, the advice, and then the entries.
+        raw[4096] = 100;
+        raw[4100..4102].copy_from_slice(&advise.to_le_bytes());
+        let entries = [[1, 0, 0, 0, 7, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0]];
+        raw[4112..4128].copy_from_slice(&entries.concat());
+        raw[4128..4136].copy_from_slice(&[2, 0, 0, 0, blocks, 8, 1, 0]);
+        let volume = Volume::open(Arc::new(MemoryDevice::new(raw))).unwrap();
+        let inode = Inode {
+            number: 1,
+            kind: FileKind::File,
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            size: 3 * 4096,
+            links: 1,
+            mtime: Timestamp { seconds: 0, nanoseconds: 0 },
+            layout: Layout::Full,
+            value: 0,
+            xattrs: (4096, 0),
+        };
+        read(&volume, &inode)
+    }
+
+    #[test]
+    fn only_an_end_of_a_file_has_no_blocks() {
+        let first =
+            Extent { start: 0, place: 7 << 12, stored: 4096, packing: Packing::Compressed(0) };
+        let big = advise::BIG_FIRST;
+        let second =
+            Extent { start: 4096, place: 0, stored: 8192, packing: Packing::Compressed(0) };
+        assert_eq!(extents(big, 2).unwrap(), [first, second]);
+        let second = Extent { place: 100, stored: 0, packing: Packing::Fragment, ..second };
+        assert_eq!(extents(big | advise::FRAGMENT, 0).unwrap(), [first, second]);
+        let fault = extents(big, 0).unwrap_err();
+        assert_eq!(fault.to_string(), "an extent of 0 blocks at 4096");
     }
 
     #[test]
