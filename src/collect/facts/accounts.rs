@@ -23,7 +23,7 @@ pub static COLLECTOR: Collector = Collector {
 fn collect(view: &View<'_>, records: &mut Records) {
     let mut sheet = Sheet::new(view, records);
     if let Some((path, text)) = sheet.file("/etc/passwd") {
-        let (users, damages) = users(&text);
+        let (users, skipped) = users(&text);
         for user in users {
             let attributes = [
                 ("uid", user.uid),
@@ -34,18 +34,18 @@ fn collect(view: &View<'_>, records: &mut Records) {
             ];
             sheet.add("users", user.name, &path, &attributes);
         }
-        sheet.tell(&path, &damages);
+        sheet.skipped("users", &path, &skipped);
     }
     if let Some((path, text)) = sheet.file("/etc/group") {
-        let (groups, damages) = groups(&text);
+        let (groups, skipped) = groups(&text);
         for group in groups {
             let attributes = [("gid", group.gid), ("members", &group.members)];
             sheet.add("groups", group.name, &path, &attributes);
         }
-        sheet.tell(&path, &damages);
+        sheet.skipped("groups", &path, &skipped);
     }
     if let Some((path, text)) = sheet.file("/etc/shadow") {
-        let (logins, damages) = logins(&text);
+        let (logins, skipped) = logins(&text);
         for login in logins {
             let attributes = [
                 ("login", login.state),
@@ -56,15 +56,15 @@ fn collect(view: &View<'_>, records: &mut Records) {
             ];
             sheet.add("logins", login.name, &path, &attributes);
         }
-        sheet.tell(&path, &damages);
+        sheet.skipped("logins", &path, &skipped);
     }
     for (scope, path) in [("subuid", "/etc/subuid"), ("subgid", "/etc/subgid")] {
         if let Some((path, text)) = sheet.file(path) {
-            let (ranges, damages) = ranges(&text);
+            let (ranges, skipped) = ranges(&text);
             for (name, start, count) in ranges {
                 sheet.add(scope, name, &path, &[("start", start), ("count", count)]);
             }
-            sheet.tell(&path, &damages);
+            sheet.skipped(scope, &path, &skipped);
         }
     }
 }
@@ -99,7 +99,7 @@ pub fn users(text: &str) -> Parsed<User<'_>> {
                 Ok(Some(User { name, uid: "", gid: "", gecos: "", home: "", shell: "" }))
             }
             // The line is not quoted: a misplaced one may hold a hash.
-            _ => Err("no account".to_owned()),
+            _ => Err("no account"),
         }
     })
 }
@@ -129,7 +129,7 @@ pub fn groups(text: &str) -> Parsed<Group<'_>> {
                 Ok(Some(Group { name, gid, members: members.join(" ") }))
             }
             [name, ..] if is_nis(name) => Ok(Some(Group { name, gid: "", members: String::new() })),
-            _ => Err("no group".to_owned()),
+            _ => Err("no group"),
         }
     })
 }
@@ -165,7 +165,7 @@ pub fn logins(text: &str) -> Parsed<Login<'_>> {
     lines::each(text, |line| {
         let fields: Vec<&str> = line.splitn(10, ':').collect();
         let [name, password, changed, min, max, warn, grace, expires, _] = fields.as_slice() else {
-            return Err("no login".to_owned());
+            return Err("no login");
         };
         let (state, hash) = password_state(password);
         let aging = match [*min, *max, *warn, *grace] {
@@ -241,14 +241,14 @@ pub fn ranges(text: &str) -> Parsed<(&str, &str, &str)> {
             (Some(name), Some(start), Some(count), None) if is_account(name, &[start, count]) => {
                 Ok(Some((name, start, count)))
             }
-            _ => Err("no range".to_owned()),
+            _ => Err("no range"),
         }
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::check;
+    use super::super::testing::{check, skipped};
     use super::*;
     use crate::filesystem::memory::MemoryFilesystem;
 
@@ -267,17 +267,16 @@ mod tests {
             &[
                 "users/root gid=0 home=/root name=root shell=/bin/bash uid=0 @/etc/passwd",
                 "users/+@staff @/etc/passwd",
+                &skipped("users", "/etc/passwd", "no account", "junk:$6$a"),
                 "groups/sudo gid=27 members=ann deploy @/etc/group",
                 "groups/empty gid=5 @/etc/group",
+                &skipped("groups", "/etc/group", "no group", "bad:x:y:"),
                 "logins/root changed=2022-01-08 hash=sha512 login=password @/etc/shadow",
                 "logins/ann aging=0 9 7 - changed=must hash=yescrypt login=locked @/etc/shadow",
                 "subuid/deploy count=65536 start=100000 @/etc/subuid",
+                &skipped("subgid", "/etc/subgid", "no range", "deploy:x"),
             ],
-            &[
-                "/etc/passwd line 4: no account",
-                "/etc/group line 3: no group",
-                "/etc/subgid line 1: no range",
-            ],
+            &[],
         );
     }
 

@@ -4,6 +4,7 @@
 //! in `cron.daily` and its like, directory and name are the key. A variable is keyed by its file.
 //! Scope `at`: the names of waiting jobs. Commands are shown without their secrets.
 
+use super::lines::{self, Parsed};
 use super::redact::redact;
 use super::{Sheet, decode};
 use crate::collect::{Collector, View};
@@ -83,7 +84,8 @@ fn is_run(name: &[u8]) -> bool {
 
 fn table(sheet: &mut Sheet<'_>, path: &TreePath, owner: Owner<'_>) {
     let Some(bytes) = sheet.reader.file(path) else { return };
-    for line in parse(&decode(&bytes), owner) {
+    let (lines, skipped) = parse(&decode(&bytes), owner);
+    for line in lines {
         match line {
             Line::Job { schedule, user, command } => {
                 let key = format!("{user}: {}", redact(&command));
@@ -94,9 +96,9 @@ fn table(sheet: &mut Sheet<'_>, path: &TreePath, owner: Owner<'_>) {
                 let value = shown.split_once('=').map_or("", |(_, value)| value);
                 sheet.add("cron", &format!("{path} {name}"), path, &[("value", value)]);
             }
-            Line::Damaged(number) => sheet.reader.gap(path, format!("line {number}: no job")),
         }
     }
+    sheet.skipped("cron", path, &skipped);
 }
 
 /// Whose jobs a table has.
@@ -129,31 +131,12 @@ pub enum Line {
         /// Its value.
         value: String,
     },
-    /// Neither, with its number.
-    Damaged(usize),
 }
 
-/// Reads a table; what comes after a hundred damaged lines is told by them.
+/// Reads a table.
 #[must_use]
-pub fn parse(text: &str, owner: Owner<'_>) -> Vec<Line> {
-    let mut lines = Vec::new();
-    let mut damaged = 0_usize;
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        match variable(line).or_else(|| job(line, owner)) {
-            Some(line) => lines.push(line),
-            None => {
-                damaged = damaged.saturating_add(1);
-                if damaged <= 20 {
-                    lines.push(Line::Damaged(index.saturating_add(1)));
-                }
-            }
-        }
-    }
-    lines
+pub fn parse(text: &str, owner: Owner<'_>) -> Parsed<Line> {
+    lines::each(text, |line| variable(line).or_else(|| job(line, owner)).map(Some).ok_or("no job"))
 }
 
 fn variable(line: &str) -> Option<Line> {
@@ -196,7 +179,7 @@ fn job(line: &str, owner: Owner<'_>) -> Option<Line> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::check;
+    use super::super::testing::{check, skipped};
     use super::*;
     use crate::filesystem::memory::MemoryFilesystem;
 
@@ -219,13 +202,14 @@ mod tests {
             &[
                 "cron//etc/crontab SHELL value=/bin/sh @/etc/crontab",
                 "cron/root: cd / && run schedule=17 * * * * @/etc/crontab",
+                &skipped("cron", "/etc/crontab", "no job", "x"),
                 "cron/app: run --token *** schedule=@reboot @/etc/cron.d/app",
                 "cron/root: run-parts /etc/cron.daily schedule=1 5 cron.daily @/etc/anacrontab",
                 "cron/root: /opt/a b=c schedule=*/5 * * * mon-fri @/var/spool/cron/crontabs/root",
                 "cron/cron.daily/dpkg executable=yes @/etc/cron.daily/dpkg",
                 "at/a0000101c @/var/spool/cron/atjobs/a0000101c",
             ],
-            &["/etc/crontab line 3: no job"],
+            &[],
         );
     }
 }

@@ -1,34 +1,71 @@
-//! What line-based configuration has in common: comments, continuations, damage by line.
+//! What line-based configuration has in common: comments, continuations, lines that say nothing.
 
 use crate::collect::packages::deb822::Damage;
+use crate::model::ContentDigest;
 
-/// How many damaged lines are told one by one: a file of another kind has one a line.
-const MAX_DAMAGES: usize = 20;
+/// Values of a file's lines with the lines that say nothing.
+pub type Parsed<T> = (Vec<T>, Skipped);
 
-/// Values of a file's lines with the lines that could not be understood.
-pub type Parsed<T> = (Vec<T>, Vec<Damage>);
+/// Lines that say nothing to the program whose file it is: most pass over them, some refuse the
+/// file. They were read, so they are no gap; that they are there is a fact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// How many.
+    pub count: usize,
+    /// What the first of them is not.
+    pub reason: String,
+    /// They themselves, each with a line break. Not to be shown: a misplaced line may be a secret.
+    text: String,
+}
+
+impl Skipped {
+    /// One more.
+    pub fn push(&mut self, line: &str, reason: &str) {
+        if self.count == 0 {
+            reason.clone_into(&mut self.reason);
+        }
+        self.count = self.count.saturating_add(1);
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+
+    /// Lines of a file of stanzas, by their numbers.
+    #[must_use]
+    pub fn of_stanzas(text: &str, damages: &[Damage]) -> Self {
+        let mut skipped = Self::default();
+        for damage in damages {
+            let line = damage.line.checked_sub(1).and_then(|index| text.lines().nth(index));
+            skipped.push(line.unwrap_or_default().trim(), &damage.reason);
+        }
+        skipped
+    }
+
+    /// What may be told of them; the digest tells other lines in their place. `None` of none.
+    #[must_use]
+    pub fn attributes(&self) -> Option<[(&'static str, String); 3]> {
+        let digest = ContentDigest::of(self.text.as_bytes()).to_string();
+        let (lines, reason) = (self.count.to_string(), self.reason.clone());
+        (self.count > 0).then_some([("lines", lines), ("reason", reason), ("digest", digest)])
+    }
+}
 
 /// Reads line by line, `read` gets a line without surrounding white space, never an empty one nor
 /// one that begins with `#`.
 pub fn each<'t, T>(
     text: &'t str,
-    mut read: impl FnMut(&'t str) -> Result<Option<T>, String>,
+    mut read: impl FnMut(&'t str) -> Result<Option<T>, &'static str>,
 ) -> Parsed<T> {
-    let (mut values, mut damages) = (Vec::new(), Vec::new());
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
+    let (mut values, mut skipped) = (Vec::new(), Skipped::default());
+    for line in text.lines().map(str::trim) {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
         match read(line) {
             Ok(value) => values.extend(value),
-            Err(reason) if damages.len() < MAX_DAMAGES => {
-                damages.push(Damage { line: index.saturating_add(1), reason });
-            }
-            Err(_) => {}
+            Err(reason) => skipped.push(line, reason),
         }
     }
-    (values, damages)
+    (values, skipped)
 }
 
 /// Lines without comments (`#` at their start, but not before a number, which is an id) and white
@@ -87,13 +124,13 @@ mod tests {
     }
 
     #[test]
-    fn damage_has_a_line_and_an_end() {
-        let (values, damages) = each("# x\n\n 1\nx\n", |line| {
-            line.parse::<u32>().map(Some).map_err(|error| error.to_string())
-        });
-        assert_eq!((values, damages[0].line), (vec![1], 4));
-        let text = "x\n".repeat(1000);
-        let (_, damages) = each(&text, |_| Err::<Option<()>, _>("no".into()));
-        assert_eq!(damages.len(), MAX_DAMAGES);
+    fn lines_that_say_nothing_are_told_by_their_bytes() {
+        let numbers = |text| each(text, |line| line.parse::<u32>().map(Some).map_err(|_| "no"));
+        let (values, skipped) = numbers("# x\n\n 1\nx\n");
+        assert_eq!((values, skipped.count, skipped.reason.as_str()), (vec![1], 1, "no"));
+        assert_eq!(skipped, numbers("x\n2\n").1, "wherever they stand");
+        assert_ne!(skipped.attributes(), numbers("y\n").1.attributes());
+        let damage = Damage { line: 2, reason: "no".into() };
+        assert_eq!(Skipped::of_stanzas("a\nx\n", &[damage]), skipped);
     }
 }

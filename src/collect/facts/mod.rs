@@ -36,9 +36,8 @@ pub mod trust;
 pub mod units;
 pub mod updates;
 
+use self::lines::Skipped;
 use super::View;
-use super::packages::deb822::Damage;
-use super::packages::tell;
 use super::reader::Reader;
 use crate::model::path::Escaped;
 use crate::model::{Fact, Records, Stage, TreePath};
@@ -47,6 +46,9 @@ use std::fmt::Write;
 
 /// Of one configuration file: a hosts file that blocks all known advertisers has 10 MB.
 const MAX_SIZE: u64 = 16 * 1024 * 1024;
+
+/// What the key of [`Sheet::skipped`]'s facts begins with; the path follows.
+pub const SKIPPED: &str = "malformed lines of ";
 
 /// Of one collector: ten times the accounts of a machine that serves a university.
 const MAX_FACTS: usize = 200_000;
@@ -114,9 +116,12 @@ impl<'a> Sheet<'a> {
         self.reader.records.facts.push(fact(scope, key, attributes, evidence));
     }
 
-    /// Makes gaps of damaged lines.
-    pub fn tell(&mut self, path: &TreePath, damages: &[Damage]) {
-        tell(&mut self.reader, path, damages);
+    /// Records lines of a file that say nothing, in its scope, with no more than their digest.
+    pub fn skipped(&mut self, scope: &'static str, path: &TreePath, lines: &Skipped) {
+        if let Some(attributes) = lines.attributes() {
+            let attributes = attributes.each_ref().map(|(name, value)| (*name, value.as_str()));
+            self.add(scope, &format!("{SKIPPED}{path}"), path, &attributes);
+        }
     }
 }
 
@@ -145,9 +150,17 @@ pub fn decode(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod testing {
-    use super::{Records, View};
+    use super::{Records, SKIPPED, View};
     use crate::collect::Collector;
     use crate::filesystem::memory::MemoryFilesystem;
+    use crate::model::ContentDigest;
+
+    /// How [`check`] shows a line that says nothing.
+    pub(super) fn skipped(scope: &str, path: &str, reason: &str, line: &str) -> String {
+        let digest = ContentDigest::of(format!("{line}\n").as_bytes());
+        let key = format!("{SKIPPED}{path}");
+        format!("{scope}/{key} digest={digest} lines=1 reason={reason} @{path}")
+    }
 
     /// What a collector records of a tree: `scope/key name=value … @evidence`, in its order.
     pub(super) fn check(

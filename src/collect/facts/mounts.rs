@@ -20,7 +20,7 @@ pub static COLLECTOR: Collector = Collector {
 fn collect(view: &View<'_>, records: &mut Records) {
     let mut sheet = Sheet::new(view, records);
     if let Some((path, text)) = sheet.file("/etc/fstab") {
-        let (mounts, damages) = fstab(&text);
+        let (mounts, skipped) = fstab(&text);
         for mount in mounts {
             let key = match mount.kind {
                 "swap" => format!("swap {}", mount.device),
@@ -34,7 +34,7 @@ fn collect(view: &View<'_>, records: &mut Records) {
             ];
             sheet.add("fstab", &key, &path, &attributes);
         }
-        sheet.tell(&path, &damages);
+        sheet.skipped("fstab", &path, &skipped);
     }
     if let Some((path, text)) = sheet.file("/etc/crypttab") {
         for line in text.lines().map(lines::without_comment).filter(|line| !line.is_empty()) {
@@ -73,7 +73,7 @@ pub fn fstab(text: &str) -> Parsed<Mount<'_>> {
         let mut words = line.split_whitespace();
         let (device, point, kind) = (words.next(), words.next(), words.next());
         let (Some(device), Some(point), Some(kind)) = (device, point, kind) else {
-            return Err("fewer than three fields".to_owned());
+            return Err("fewer than three fields");
         };
         let options = words.next().unwrap_or("defaults");
         let pass = words.nth(1).unwrap_or_default();
@@ -100,7 +100,7 @@ fn option(option: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::check;
+    use super::super::testing::{check, skipped};
     use super::*;
     use crate::filesystem::memory::MemoryFilesystem;
 
@@ -120,9 +120,10 @@ mod tests {
                 "fstab// device=UUID=1 options=rw,noatime pass=1 type=ext4 @/etc/fstab",
                 "fstab/swap /swap device=/swap options=sw type=swap @/etc/fstab",
                 "fstab//mnt device=//h/s options=user=a,password=*** type=cifs @/etc/fstab",
+                &skipped("fstab", "/etc/fstab", "fewer than three fields", "x y"),
                 "crypttab/data device=UUID=2 key=none options=luks,discard @/etc/crypttab",
             ],
-            &["/etc/fstab line 5: fewer than three fields"],
+            &[],
         );
     }
 }

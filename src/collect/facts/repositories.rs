@@ -4,7 +4,8 @@
 //! Formats: sources.list(5) in both forms, dnf.conf(5), apk-repositories(5), pacman.conf(5). User
 //! names and passwords in addresses are left out.
 
-use super::{fact, ini};
+use super::lines::Skipped;
+use super::{SKIPPED, decode, fact, ini};
 use crate::collect::openpgp;
 use crate::collect::packages::deb822;
 use crate::collect::packages::text;
@@ -49,10 +50,15 @@ fn collect(view: &View<'_>, records: &mut Records) {
             add(&mut found, one_line(&bytes), &path);
         } else if name.as_bytes().ends_with(b".sources") {
             let (sources, damages) = deb822_sources(&bytes);
-            for damage in damages {
-                reader.gap(&path, format!("line {}: {}", damage.line, damage.reason));
-            }
             add(&mut found, sources, &path);
+            let skipped = Skipped::of_stanzas(&decode(&bytes), &damages);
+            let malformed = skipped.attributes().map(BTreeMap::from);
+            let key = format!("{SKIPPED}{path}");
+            add(
+                &mut found,
+                malformed.map(|attributes| (key, attributes)).into_iter().collect(),
+                &path,
+            );
         }
     }
     for (manager, directory) in [

@@ -15,6 +15,9 @@ const KEYED: u32 = 4;
 const ZSTD: u32 = 8;
 const COMPACT: u32 = 16;
 
+/// The state of a file that is being written.
+const ONLINE: u8 = 1;
+
 /// Of one message; the rest of a longer one is passed over.
 const MAX_MESSAGE: usize = 64 * 1024;
 /// Of one compressed field, packed and unpacked; journald's own limit is far above any message
@@ -60,6 +63,8 @@ enum Field {
 pub struct Journal<'a> {
     pages: Pages<'a>,
     is_compact: bool,
+    /// Whether journald ended it; after a loss of power it did not.
+    pub is_closed: bool,
     first_array: u64,
     known: HashMap<u64, Field>,
 }
@@ -80,7 +85,9 @@ impl<'a> Journal<'a> {
             return Err(Fault::unsupported(format!("journal with unknown flags {unknown:#x}")));
         }
         let first_array = u64_at(&header, 176).unwrap_or(0);
-        Ok(Self { pages, is_compact: flags & COMPACT != 0, first_array, known: HashMap::new() })
+        let is_closed = header.get(16) != Some(&ONLINE);
+        let is_compact = flags & COMPACT != 0;
+        Ok(Self { pages, is_compact, is_closed, first_array, known: HashMap::new() })
     }
 
     /// Hands over each entry whose identifier and message are of interest, with its number from

@@ -24,7 +24,7 @@ pub struct Key {
 #[must_use]
 pub fn parse(text: &str) -> Parsed<Key> {
     // The line is not quoted: it may be a private key in the wrong place.
-    lines::each(text, |line| key(line).map(Some).ok_or_else(|| "no key".to_owned()))
+    lines::each(text, |line| key(line).map(Some).ok_or("no key"))
 }
 
 fn key(line: &str) -> Option<Key> {
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn what_is_no_key() {
         let check = |line: &str, expected: usize| {
-            assert_eq!(parse(line).1.len(), expected, "{line}");
+            assert_eq!(parse(line).1.count, expected, "{line}");
         };
         check("# comment", 0);
         check("ssh-ed25519", 1);

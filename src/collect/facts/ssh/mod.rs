@@ -101,11 +101,11 @@ fn host_keys(sheet: &mut Sheet<'_>, settings: &Settings) {
     }
     for path in paths {
         let Some(bytes) = sheet.reader.file(&path) else { continue };
-        let (keys, damages) = keys::parse(&decode(&bytes));
+        let (keys, skipped) = keys::parse(&decode(&bytes));
         for key in keys {
             sheet.add("ssh-host-keys", &key.kind, &path, &[("fingerprint", &key.fingerprint)]);
         }
-        sheet.tell(&path, &damages);
+        sheet.skipped("ssh-host-keys", &path, &skipped);
     }
 }
 
@@ -124,8 +124,8 @@ fn authorized_keys(sheet: &mut Sheet<'_>, settings: &Settings) {
             };
             if !known.contains_key(&path) {
                 let bytes = sheet.reader.file(&path).unwrap_or_default();
-                let (keys, damages) = keys::parse(&decode(&bytes));
-                sheet.tell(&path, &damages);
+                let (keys, skipped) = keys::parse(&decode(&bytes));
+                sheet.skipped("authorized-keys", &path, &skipped);
                 known.insert(path.clone(), keys);
             }
             for key in known.get(&path).into_iter().flatten() {
@@ -164,7 +164,7 @@ fn expand(file: &str, user: &accounts::User<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::check;
+    use super::super::testing::{check, skipped};
     use super::*;
     use crate::filesystem::memory::MemoryFilesystem;
 
@@ -216,6 +216,7 @@ mod tests {
                 &format!(
                     "ssh-host-keys/ssh-ed25519 fingerprint={PRINT} @/etc/ssh/ssh_host_ed25519_key.pub"
                 ),
+                &skipped("authorized-keys", "/home/ann/.ssh/authorized_keys", "no key", "x"),
                 &format!(
                     "authorized-keys/ann {PRINT} comment=c d options=no-pty,command=\"a b\" type=ssh-ed25519 @/home/ann/.ssh/authorized_keys"
                 ),
@@ -223,7 +224,7 @@ mod tests {
                     "authorized-keys/bob {PRINT} comment=c d options=no-pty,command=\"a b\" type=ssh-ed25519 @/home/ann/.ssh/authorized_keys"
                 ),
             ],
-            &["/home/ann/.ssh/authorized_keys line 2: no key"],
+            &[],
         );
         tree.file("/etc/ssh/sshd_config", "AuthorizedKeysFile /etc/keys/%u none\n")
             .file("/etc/keys/bob", KEY);

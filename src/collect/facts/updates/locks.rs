@@ -6,6 +6,7 @@
 //! dnf-versionlock(8), dnf.conf(5), dnf.modularity(7), zypper(8), apk-world(5), pacman.conf(5).
 
 use crate::collect::View;
+use crate::collect::facts::lines::Skipped;
 use crate::collect::facts::{Sheet, decode, ini};
 use crate::collect::packages::{deb822, folded};
 use crate::collect::reader::below;
@@ -55,7 +56,7 @@ fn apt_preferences(sheet: &mut Sheet<'_>) {
     for path in paths {
         let Some(bytes) = sheet.reader.file(&path) else { continue };
         let (stanzas, damages) = deb822::parse(&bytes);
-        sheet.tell(&path, &damages);
+        sheet.skipped(SCOPE, &path, &Skipped::of_stanzas(&decode(&bytes), &damages));
         for stanza in stanzas {
             let field = |name: &str| stanza.get(name).map(folded).unwrap_or_default();
             let pin = field("Pin");
