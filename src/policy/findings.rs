@@ -3,7 +3,7 @@
 //! What is critical stands alone. Of the rest, what a package owns and does not match is one
 //! finding for the package, what came or went with a directory is one for the directory, and what
 //! one rule says of several names of a directory is one for all of them, as far as they have the
-//! same cause.
+//! same cause; so are the links of one init script in all runlevels.
 
 use super::judge::Policies;
 use super::{matcher, title};
@@ -38,6 +38,8 @@ enum Group {
     Whole(TreePath, ChangeKind),
     /// What one rule says of several names of one directory, and what caused them.
     Together(TreePath, String, ChangeKind, Option<(CauseKind, String)>),
+    /// The links of one init script in all runlevels, and what caused them.
+    Runlevels(String, Option<(CauseKind, String)>),
     /// What one rule says of several packages that a manager keeps in one place of the tree (a
     /// virtual environment, a `node_modules`), what befell them, and what caused it.
     Packages(String, String, String, ChangeKind, Option<(CauseKind, String)>),
@@ -165,6 +167,9 @@ fn group(index: usize, member: &Member<'_>, top: Option<&(TreePath, ChangeKind)>
     if member.severity >= ALONE {
         return Group::Alone(index);
     }
+    if let Some(script) = linked_script(path) {
+        return Group::Runlevels(Escaped(script).to_string(), cause);
+    }
     if let Some((above, kind)) = top
         && member.severity <= MINOR
         && path.is_at_or_below(above)
@@ -177,6 +182,22 @@ fn group(index: usize, member: &Member<'_>, top: Option<&(TreePath, ChangeKind)>
         return Group::Alone(index);
     };
     Group::Together(parent, member.rule.clone(), judged.change.kind, cause)
+}
+
+/// The init script that a link `/etc/rc2.d/S01nginx` starts or stops in a runlevel.
+fn linked_script(path: &TreePath) -> Option<&[u8]> {
+    let names: Vec<&[u8]> = path.names().collect();
+    let ([b"etc", folder, link] | [b"etc", b"rc.d", folder, link]) = names.as_slice() else {
+        return None;
+    };
+    match (folder, link) {
+        ([b'r', b'c', b'0'..=b'6' | b'S', b'.', b'd'], [b'S' | b'K', tens, ones, script @ ..])
+            if tens.is_ascii_digit() && ones.is_ascii_digit() && !script.is_empty() =>
+        {
+            Some(script)
+        }
+        _ => None,
+    }
 }
 
 fn is_in_etc(path: &TreePath) -> bool {
@@ -232,6 +253,10 @@ fn headline(group: &Group, members: &[Member<'_>], lead: usize) -> String {
             let label = members.get(lead).and_then(|one| one.label).unwrap_or("path");
             let (count, kind) = (members.len(), kind.as_str());
             format!("{label}: {count} {kind} in {path}: {}", names(members))
+        }
+        Group::Runlevels(script, _) if many => {
+            let label = members.get(lead).and_then(|one| one.label).unwrap_or("link");
+            format!("{label}: {} links of {script} changed in the runlevels", members.len())
         }
         Group::Packages(manager, place, _, kind, _) if many => {
             let happened = match kind {

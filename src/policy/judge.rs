@@ -398,6 +398,28 @@ mod tests {
     }
 
     #[test]
+    fn links_of_one_script_are_one_finding() {
+        check(
+            vec![
+                added("/etc/alternatives/vi.1.gz", 0o644),
+                added("/etc/alternatives/vi.de.1.gz", 0o644),
+                added("/etc/rc0.d/K01nginx", 0o755),
+                added("/etc/rc2.d/K01nginx", 0o755),
+                added("/etc/rc2.d/S02other", 0o755),
+                added("/etc/rc.d/rc3.d/K01nginx", 0o755),
+                added("/etc/rc3.d/README", 0o644),
+            ],
+            "",
+            &[
+                "high service or unit: 3 links of nginx changed in the runlevels",
+                "high service or unit added: /etc/rc2.d/S02other (root, 0755)",
+                "high service or unit added: /etc/rc3.d/README (root, 0644)",
+                "low alternative: 2 added in /etc/alternatives: vi.1.gz, vi.de.1.gz",
+            ],
+        );
+    }
+
+    #[test]
     fn the_shipped_severities_know_their_places() {
         let policies = Policies::shipped().unwrap();
         let rule = |judged: JudgedChange| {

@@ -112,6 +112,7 @@ fn attributes(change: &Change) -> String {
         match attribute.name.as_str() {
             "size" if change.attribute("digest").is_some() => {}
             "digest" => shown.insert(0, content(change)),
+            "value" => shown.insert(0, format!("value {}", sides(attribute))),
             name if name.starts_with("xattr:") => {
                 shown.push(name.trim_start_matches("xattr:").to_owned());
             }

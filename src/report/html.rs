@@ -45,7 +45,7 @@ struct Side {
 
 #[derive(Serialize)]
 struct Group {
-    heading: &'static str,
+    heading: String,
     count: String,
     findings: Vec<Finding>,
 }
@@ -116,7 +116,7 @@ fn page(report: &DriftReport) -> Page {
             .groups
             .iter()
             .map(|group| Group {
-                heading: group.heading,
+                heading: group.heading.clone(),
                 count: format::count(group.findings.len(), "finding"),
                 findings: group.findings.iter().map(|f| finding(&story, f)).collect(),
             })

@@ -1,18 +1,19 @@
 //! How a drift report is told to a person, whatever the format: findings by who caused them, the
-//! unexplained first, then people, then tools; and what else was counted.
+//! unexplained first, then people, then tools, of each what nothing but the time or a mark speaks
+//! for before what is sure; and what else was counted.
 //!
 //! This orders and counts. It leaves nothing out.
 
 use super::format;
 use crate::model::{
-    BuildLine, CauseKind, Disposition, DriftReport, Finding, JudgedChange, Outcome, Severity,
-    Subject,
+    BuildLine, CauseKind, Confidence, Disposition, DriftReport, Finding, JudgedChange, Outcome,
+    Severity, Subject,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Findings of one origin, most severe first.
 pub(super) struct Group<'a> {
-    pub(super) heading: &'static str,
+    pub(super) heading: String,
     pub(super) findings: Vec<&'a Finding>,
 }
 
@@ -159,27 +160,38 @@ fn reason(judged: &JudgedChange) -> String {
 }
 
 /// Where a finding stands in the report, and under what heading.
-fn origin(finding: &Finding) -> (usize, &'static str) {
+fn origin(finding: &Finding) -> (usize, String) {
     if finding.subjects.is_empty() {
-        return (usize::MAX, "About the policy");
+        return (usize::MAX, "About the policy".to_owned());
     }
-    let Some(cause) = finding.causes.first() else { return (0, "Unexplained") };
-    let heading = match cause.kind {
-        CauseKind::Human => return (1, "By a person"),
-        CauseKind::SshSession => return (2, "In a remote session"),
-        CauseKind::SystemJob => "While a job of the system ran",
-        CauseKind::PackageManager => "By the package manager",
-        CauseKind::UnattendedUpgrades => "By unattended upgrades",
-        CauseKind::CloudInit => "By cloud-init",
-        CauseKind::Ansible => "By Ansible",
-        CauseKind::Chef => "By Chef",
-        CauseKind::Puppet => "By Puppet",
-        CauseKind::Salt => "By Salt",
-        CauseKind::Terraform => "By Terraform",
-        CauseKind::Packer => "By Packer",
+    let Some(cause) = finding.causes.first() else { return (0, "Unexplained".to_owned()) };
+    let actor = match cause.kind {
+        CauseKind::Human => "a person",
+        CauseKind::SshSession => return (3, "In a remote session".to_owned()),
+        CauseKind::SystemJob => {
+            return (usize::MAX - 1, "While a job of the system ran".to_owned());
+        }
+        CauseKind::PackageManager => "the package manager",
+        CauseKind::UnattendedUpgrades => "unattended upgrades",
+        CauseKind::CloudInit => "cloud-init",
+        CauseKind::Ansible => "Ansible",
+        CauseKind::Chef => "Chef",
+        CauseKind::Puppet => "Puppet",
+        CauseKind::Salt => "Salt",
+        CauseKind::Terraform => "Terraform",
+        CauseKind::Packer => "Packer",
     };
-    let place = CauseKind::ALL.iter().position(|kind| *kind == cause.kind).unwrap_or_default();
-    (3 + place, heading)
+    let place = match cause.kind {
+        CauseKind::Human => 1,
+        kind => {
+            let place = CauseKind::ALL.iter().position(|one| *one == kind).unwrap_or_default();
+            place.saturating_mul(2).saturating_add(4)
+        }
+    };
+    match cause.confidence {
+        Confidence::Weak => (place, format!("Perhaps by {actor}")),
+        Confidence::Strong | Confidence::Proof => (place.saturating_add(1), format!("By {actor}")),
+    }
 }
 
 /// Causes in one line: `ansible: template task (strong), human: deploy (weak)`; `unknown` for none.
@@ -264,13 +276,25 @@ mod tests {
     fn the_unexplained_comes_first_then_people_then_tools() {
         let report = testing::drift();
         let story = Story::new(&report);
-        let headings: Vec<&str> = story.groups.iter().map(|group| group.heading).collect();
-        assert_eq!(headings, ["Unexplained", "By a person", "By Ansible"]);
+        let headings: Vec<&str> = story.groups.iter().map(|group| group.heading.as_str()).collect();
+        assert_eq!(headings, ["Unexplained", "Perhaps by a person", "By Ansible"]);
         let shown: usize = story.groups.iter().map(|group| group.findings.len()).sum();
         assert_eq!(shown, report.findings.len());
         for group in &story.groups {
             assert!(group.findings.is_sorted_by(|a, b| a.severity >= b.severity));
         }
+    }
+
+    #[test]
+    fn what_is_not_sure_is_told_apart() {
+        let mut report = testing::drift();
+        let findings = report.findings.iter_mut();
+        for cause in findings.filter_map(|finding| finding.causes.first_mut()) {
+            cause.confidence = Confidence::Weak;
+        }
+        let story = Story::new(&report);
+        let headings: Vec<&str> = story.groups.iter().map(|group| group.heading.as_str()).collect();
+        assert_eq!(headings, ["Unexplained", "Perhaps by a person", "Perhaps by Ansible"]);
     }
 
     #[test]

@@ -551,6 +551,27 @@ fn a_removed_package_keeps_its_version() {
     lab.check("package jq", &["human anna strong"]);
 }
 
+/// What changed while a transaction ran is not its short successor's, which began a moment later.
+#[test]
+fn what_ran_goes_before_what_was_about_to() {
+    let mut lab = Lab::new();
+    lab.file("/etc/aliases.db", 69).file("/etc/later", 70).file("/etc/soon-after", 72);
+    let mut log = Vec::new();
+    for (from, to, command) in [("00", "09", "install postfix"), ("10", "10", "remove nano")] {
+        log.extend([
+            String::new(),
+            format!("Start-Date: 2026-11-23  00:01:{from}"),
+            format!("Commandline: apt-get {command}"),
+            format!("Install: jq{from}:amd64 (1.6-2)"),
+            format!("End-Date: 2026-11-23  00:01:{to}"),
+        ]);
+    }
+    lab.log("/var/log/apt/history.log", &log);
+    lab.check("/etc/aliases.db", &["package-manager apt-get install postfix weak"]);
+    lab.check("/etc/later", &["package-manager apt-get remove nano weak"]);
+    lab.check("/etc/soon-after", &["package-manager apt-get remove nano weak"]);
+}
+
 /// A copy of what a package ships, made by something else at another time, is that one's.
 #[test]
 fn a_copy_of_a_packages_file_is_its_makers() {

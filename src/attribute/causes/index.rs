@@ -35,6 +35,13 @@ impl Window {
         (self.start..=self.end).contains(&at.seconds)
     }
 
+    /// Seconds that a moment lies before or after it, its tolerance not counted.
+    pub fn misses(&self, at: Timestamp) -> i64 {
+        let start = self.start.saturating_add(TOLERANCE);
+        let end = self.end.saturating_sub(TOLERANCE);
+        start.saturating_sub(at.seconds).max(at.seconds.saturating_sub(end)).max(0)
+    }
+
     /// Its length.
     pub fn length(&self) -> i64 {
         self.end.saturating_sub(self.start)

@@ -33,7 +33,8 @@ fn attribute(index: &Index<'_>, case: &Case<'_>) -> Vec<Found> {
     ran_at(index, moment)
 }
 
-/// What ran at a moment: the shortest event or session that it lies in, and after it a job of the
+/// What ran at a moment: the shortest event or session that it lies in (one that only just missed
+/// it where there is none), and after it a job of the
 /// system: there is always one, so it says the least.
 pub fn ran_at(index: &Index<'_>, moment: Moment) -> Vec<Found> {
     let lasting = index.lasting.iter().filter_map(|number| index.events.get(*number));
@@ -44,7 +45,9 @@ pub fn ran_at(index: &Index<'_>, moment: Moment) -> Vec<Found> {
     let shortest_session = session_at(&index.sessions, moment.at);
     // A tool's connection is kept open for a while: what a person does meanwhile is the person's.
     let others = others.into_iter().filter(|(_, known)| !is_over(index, known, shortest_session));
-    let shortest_event = others.min_by_key(|(window, _)| window.length());
+    // What was over, or had not begun, says less than what ran.
+    let shortest_event =
+        others.min_by_key(|(window, _)| (window.misses(moment.at), window.length()));
     let mut found = shortest(index, moment, shortest_event, shortest_session);
     // Of a job's own line and the login that was made for it, the line says more.
     let job = jobs
