@@ -2,6 +2,7 @@
 
 use super::replaced;
 use crate::collect::packages::version;
+use crate::model::package::REMNANT;
 use crate::model::{
     Attribute, AttributeValue, Change, ChangeKind, Direction, PackageKey, Side, Subject,
 };
@@ -71,19 +72,28 @@ fn step(key: &PackageKey, change: &Change) -> Option<Direction> {
         ChangeKind::Added => Some(Direction::Installed),
         ChangeKind::Removed => Some(Direction::Removed),
         ChangeKind::Modified => {
+            let states = change.attribute("state").map(|one| (word(&one.before), word(&one.after)));
+            match states {
+                Some((_, Some(REMNANT))) => return Some(Direction::Removed),
+                Some((Some(REMNANT), _)) => return Some(Direction::Installed),
+                _ => {}
+            }
             if let Some(version) = change.attribute("version") {
                 return Some(direction(key, version));
             }
             if change.attribute("content").is_some() {
                 return Some(Direction::Reinstalled);
             }
-            let state = change.attribute("state")?;
-            let word = |side: &Option<AttributeValue>| match side {
-                Some(AttributeValue::Text(text)) => text.rsplit(' ').next().map(str::to_owned),
-                _ => None,
-            };
-            (word(&state.before) != word(&state.after)).then_some(Direction::Reconfigured)
+            states.filter(|(before, after)| before != after).map(|_| Direction::Reconfigured)
         }
+    }
+}
+
+/// A state without a hold.
+fn word(side: &Option<AttributeValue>) -> Option<&str> {
+    match side {
+        Some(AttributeValue::Text(text)) => text.rsplit(' ').next(),
+        _ => None,
     }
 }
 
@@ -132,6 +142,8 @@ mod tests {
         check("version", "1.0", "1.00", Some(Direction::Replaced));
         check("content", "one", "two", Some(Direction::Reinstalled));
         check("state", "installed", "hold installed", None);
-        check("state", "installed", "config-files", Some(Direction::Reconfigured));
+        check("state", "installed", "unpacked", Some(Direction::Reconfigured));
+        check("state", "installed", "deinstall config-files", Some(Direction::Removed));
+        check("state", "config-files", "installed", Some(Direction::Installed));
     }
 }

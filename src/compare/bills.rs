@@ -8,6 +8,7 @@
 
 use super::{Comparison, Side};
 use crate::collect::packages::purl::Coordinates;
+use crate::model::package::REMNANT;
 use crate::model::{
     Attribute, AttributeValue, Change, ChangeKind, Header, Package, PackageKey, Subject,
 };
@@ -19,9 +20,6 @@ const SCANNED: [&str; 8] = ["alpm", "apk", "deb", "ebuild", "npm", "opkg", "pypi
 
 /// rpm keeps the keys that it trusts as packages; only some bills list them.
 const PUBLIC_KEY: &str = "gpg-pubkey";
-
-/// What is left of a removed package is no software.
-const REMNANT: &str = "config-files";
 
 /// Whether a manifest was made of a bill: it has no files that could be compared.
 pub(super) fn is_bill(header: &Header) -> bool {

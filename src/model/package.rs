@@ -34,12 +34,15 @@ impl fmt::Display for PackageKey {
     }
 }
 
+/// The state of what is left of a removed package: its configuration, no software.
+pub const REMNANT: &str = "config-files";
+
 /// What happened to a package between two manifests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// It was not there before.
+    /// It was not there before, but for its configuration at most.
     Installed,
-    /// It is not there any more.
+    /// It is not there any more, but for its configuration at most.
     Removed,
     /// A newer version, as its manager orders them.
     Upgraded,
@@ -49,7 +52,7 @@ pub enum Direction {
     Reinstalled,
     /// Another package does its work, or another version of which nobody knows which is the newer.
     Replaced,
-    /// The same version in another state: unpacked, removed but for its configuration.
+    /// The same version in another state: unpacked, half configured.
     Reconfigured,
 }
 

@@ -9,6 +9,7 @@ pub(in crate::report) mod inputs;
 pub(in crate::report) mod spdx;
 
 use crate::collect::packages::depends::Dependencies;
+use crate::model::package::REMNANT;
 use crate::model::{Fact, Manifest, ManifestId, Package};
 use std::collections::BTreeSet;
 
@@ -39,7 +40,7 @@ impl<'a> Bill<'a> {
         let mut taken = BTreeSet::new();
         for package in &manifest.records.packages {
             // What is left of a removed package is no software.
-            if package.state.ends_with("config-files") {
+            if package.state.ends_with(REMNANT) {
                 continue;
             }
             let mut id = format!("{}/{}", package.key.manager, package.key);
