@@ -9,6 +9,7 @@ use crate::model::{
     Change, ChangeKind, Content, Disposition, Entry, Expectation, Gap, JudgedChange, PackageKey,
     ShippedSource, Side, Stage, Subject, TreePath, TreeSource,
 };
+use std::collections::HashMap;
 
 /// All changes, in the order in which they came: explained, or drift with the package that owns
 /// the path and a note on the case.
@@ -32,12 +33,26 @@ pub fn collapse(changes: Vec<Change>, before: &Side<'_>, after: &Side<'_>) -> Co
     };
     let mut judged: Vec<JudgedChange> =
         changes.into_iter().map(|change| work.judge(change)).collect();
+    place(&mut judged, before, after);
     whole::copies(&mut judged);
     whole::directories(&mut judged);
     whole::facts(&mut judged, before, after);
     whole::carried(&mut judged, before, after);
     whole::tell_packages(&mut judged, &work.packages);
     Collapsed { changes: judged, gaps: work.gaps() }
+}
+
+/// Names the files that facts stand in; of one that moved, the new.
+fn place(changes: &mut [JudgedChange], before: &Side<'_>, after: &Side<'_>) {
+    let facts = before.manifest.records.facts.iter().chain(&after.manifest.records.facts);
+    let files: HashMap<(&str, &str), &TreePath> = facts
+        .filter_map(|fact| Some(((&*fact.scope, &*fact.key), fact.evidence.as_ref()?)))
+        .collect();
+    for judged in changes {
+        if let Subject::Fact { scope, key } = &judged.change.subject {
+            judged.file = files.get(&(scope, key)).map(|file| (*file).clone());
+        }
+    }
 }
 
 /// What is known of a path's place in a package.
@@ -82,6 +97,7 @@ impl Work<'_> {
             rule: None,
             direction: None,
             note: case.note,
+            file: None,
         }
     }
 

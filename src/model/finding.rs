@@ -2,7 +2,7 @@
 
 use super::{
     BuildLine, Cause, Change, Direction, Gap, ManifestId, Omission, PackageKey, Subject, TextDiff,
-    Timestamp,
+    Timestamp, TreePath,
 };
 use std::fmt;
 
@@ -90,6 +90,8 @@ pub struct JudgedChange {
     /// A remark on the case in a few words (`matches what nginx 1.22.1-9 ships`, `derived,
     /// consistent`, `not what its package ships`).
     pub note: Option<String>,
+    /// Of facts: the file that says so, or said so where the fact is gone.
+    pub file: Option<TreePath>,
 }
 
 /// What a person reads: one thing to look at, with all that belongs to it.

@@ -150,6 +150,7 @@ mod tests {
             }],
             rule: None,
             note: None,
+            file: None,
         }
     }
 

@@ -302,6 +302,7 @@ mod tests {
             rule: None,
             direction: None,
             note: None,
+            file: None,
         }
     }
 

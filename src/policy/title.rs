@@ -9,6 +9,10 @@ use crate::model::{
 const MAX_VALUE: usize = 60;
 /// More attributes than this are counted in titles.
 const MAX_ATTRIBUTES: usize = 3;
+/// Likewise of facts that came or went: an account has five.
+const MAX_FACT_ATTRIBUTES: usize = 5;
+/// Of two long values that begin alike, as much of the beginning.
+const MAX_ALIKE: usize = 12;
 
 /// A value as titles and patterns show it. Modes are four octal digits; bytes are escaped.
 pub(super) fn value(value: &AttributeValue) -> String {
@@ -25,7 +29,10 @@ pub(super) fn value(value: &AttributeValue) -> String {
 }
 
 fn short(side: Option<&AttributeValue>) -> String {
-    let text = side.map_or_else(|| "none".into(), value);
+    cut(side.map_or_else(|| "none".into(), value))
+}
+
+fn cut(text: String) -> String {
     if text.chars().count() <= MAX_VALUE {
         return text;
     }
@@ -58,9 +65,23 @@ pub(super) fn single(judged: &JudgedChange, label: Option<&str>, became: Option<
         Subject::Fact { scope, key } => {
             let name = Escaped(key.as_bytes());
             let scope = label.unwrap_or(scope);
+            // Many facts are named by their file.
+            let file = judged.file.as_ref().map(ToString::to_string);
+            let file = file.filter(|file| !name.to_string().contains(file.as_str()));
+            let place = |word: &str| {
+                file.as_ref().map_or_else(String::new, |file| format!(" {word} {file}"))
+            };
             match change.kind {
-                ChangeKind::Modified => format!("{scope}: {name} changed: {}", attributes(change)),
-                kind => format!("{scope}: {name} {}{}", kind.as_str(), fact_detail(change)),
+                ChangeKind::Modified => {
+                    let place = place("in");
+                    format!("{scope}: {name} changed{place}: {}", attributes(change))
+                }
+                ChangeKind::Added => {
+                    format!("{scope}: {name} added{}{}", place("in"), fact_detail(change))
+                }
+                ChangeKind::Removed => {
+                    format!("{scope}: {name} removed{}{}", place("from"), fact_detail(change))
+                }
             }
         }
     }
@@ -102,7 +123,21 @@ pub(super) fn version(change: &Change) -> String {
 
 /// `0644 -> 0666`.
 fn sides(attribute: &Attribute) -> String {
-    format!("{} -> {}", short(attribute.before.as_ref()), short(attribute.after.as_ref()))
+    let text = |side: &Option<AttributeValue>| side.as_ref().map_or_else(|| "none".into(), value);
+    let (before, after) = (text(&attribute.before), text(&attribute.after));
+    let [before, after] = unalike(before, after).map(cut);
+    format!("{before} -> {after}")
+}
+
+/// Two values of which one would be cut, without what they have in common at their beginning.
+fn unalike(before: String, after: String) -> [String; 2] {
+    let fits = |text: &str| text.chars().count() <= MAX_VALUE;
+    let alike = before.chars().zip(after.chars()).take_while(|(a, b)| a == b).count();
+    let left_out = alike.saturating_sub(MAX_ALIKE);
+    if left_out == 0 || (fits(&before) && fits(&after)) {
+        return [before, after];
+    }
+    [before, after].map(|text| std::iter::once('…').chain(text.chars().skip(left_out)).collect())
 }
 
 /// What differs, the most telling first; bytes that differ are `content`, for nobody reads digests.
@@ -160,7 +195,7 @@ fn fact_detail(change: &Change) -> String {
     let shown: Vec<String> = change
         .attributes
         .iter()
-        .take(MAX_ATTRIBUTES)
+        .take(MAX_FACT_ATTRIBUTES)
         .map(|one| format!("{} {}", one.name, short(one.after.as_ref().or(one.before.as_ref()))))
         .collect();
     if shown.is_empty() { String::new() } else { format!(" ({})", shown.join(", ")) }
@@ -169,4 +204,55 @@ fn fact_detail(change: &Change) -> String {
 /// `file`, `directory`, `symlink`, …
 pub(super) fn kind_word(change: &Change) -> &'static str {
     super::matcher::kind(change).map_or("path", FileKind::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Disposition, TreePath};
+
+    fn fact(kind: ChangeKind, key: &str, before: &str, after: &str) -> String {
+        let text = |text: &str| Some(AttributeValue::Text(text.to_owned()));
+        let attribute = Attribute {
+            name: "value".into(),
+            before: text(before).filter(|_| kind != ChangeKind::Added),
+            after: text(after).filter(|_| kind != ChangeKind::Removed),
+        };
+        let subject = Subject::Fact { scope: "sshd".into(), key: key.into() };
+        let judged = JudgedChange {
+            change: Change { subject, kind, attributes: vec![attribute] },
+            disposition: Disposition::Drift,
+            package: None,
+            causes: Vec::new(),
+            rule: None,
+            direction: None,
+            note: None,
+            file: Some(TreePath::parse("/etc/ssh/sshd_config")),
+        };
+        single(&judged, None, None)
+    }
+
+    #[test]
+    fn facts_are_told_beside_their_file() {
+        let check = |kind, key: &str, expected: &str| {
+            assert_eq!(fact(kind, key, "no", "yes"), expected);
+        };
+        let config = "/etc/ssh/sshd_config";
+        check(ChangeKind::Modified, "X", &format!("sshd: X changed in {config}: value no -> yes"));
+        check(ChangeKind::Added, "X", &format!("sshd: X added in {config} (value yes)"));
+        check(ChangeKind::Removed, "X", &format!("sshd: X removed from {config} (value no)"));
+        check(ChangeKind::Removed, config, &format!("sshd: {config} removed (value no)"));
+    }
+
+    #[test]
+    fn long_values_are_told_from_where_they_differ() {
+        let check = |before: &str, after: &str, expected: [&str; 2]| {
+            assert_eq!(unalike(before.into(), after.into()), expected);
+        };
+        let long = "required pam_env.so; ".repeat(4);
+        check("a b", "a c", ["a b", "a c"]);
+        check("x", &long, ["x", &long]);
+        let [before, after] = [format!("{long}no"), format!("{long}yes")];
+        check(&before, &after, ["…pam_env.so; no", "…pam_env.so; yes"]);
+    }
 }

@@ -239,6 +239,9 @@ pub(super) fn what_happened(judged: &JudgedChange) -> String {
     if let Some(note) = &judged.note {
         text.push_str(&format!("; {}", format::escaped(note)));
     }
+    if let Some(file) = &judged.file {
+        text.push_str(&format!("; {file}"));
+    }
     text
 }
 

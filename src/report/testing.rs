@@ -91,6 +91,7 @@ fn judged(
         rule: None,
         direction: None,
         note: None,
+        file: None,
     }
 }
 
@@ -207,6 +208,7 @@ fn changes() -> Vec<JudgedChange> {
             package: Some(package("openssh-server")),
             causes: vec![ansible(), person()],
             note: Some("edited configuration file".to_owned()),
+            file: None,
             ..judged(
                 path("/etc/ssh/sshd_config"),
                 ChangeKind::Modified,
@@ -218,6 +220,7 @@ fn changes() -> Vec<JudgedChange> {
         JudgedChange {
             package: Some(package("jq")),
             note: Some("matches what jq 1.6-2.1+deb12u2 ships".to_owned()),
+            file: None,
             ..judged(
                 path("/usr/bin/jq"),
                 ChangeKind::Modified,

@@ -4,9 +4,9 @@
 //! `console`, `clock`, and whether `machine-id` is set (machine-id(5)). Scope `environment`: the variables of
 //! environment(5) files, without secrets. Scope `profile`: scripts that login shells read.
 
-use super::Sheet;
 use super::redact::redact;
-use super::search::drop_ins;
+use super::search::{drop_ins, leads_to};
+use super::{Sheet, decode};
 use crate::collect::{Collector, View};
 use crate::filesystem::resolve::{LastLink, resolve};
 use crate::model::path::Escaped;
@@ -56,11 +56,15 @@ fn collect(view: &View<'_>, records: &mut Records) {
         let mode = text.lines().nth(2).unwrap_or_default().trim();
         sheet.add("system", "clock", &path, &[("mode", mode)]);
     }
-    if let Some((path, text)) = sheet.file("/etc/environment") {
-        variables(&mut sheet, &path, &text);
+    let main = TreePath::parse("/etc/environment");
+    if let Some(bytes) = sheet.reader.file(&main) {
+        variables(&mut sheet, &main, &decode(&bytes));
     }
     for file in drop_ins(&mut sheet, &["/etc/environment.d", "/usr/lib/environment.d"], ".conf") {
-        variables(&mut sheet, &file.path, &file.text.unwrap_or_default());
+        // systemd comes with a link from there to the file above.
+        if !leads_to(&mut sheet, &file.path, &main) {
+            variables(&mut sheet, &file.path, &file.text.unwrap_or_default());
+        }
     }
     for directory in ["/etc/profile.d", "/usr/etc/profile.d"].map(TreePath::parse) {
         for (name, _) in sheet.reader.list(&directory) {
@@ -130,6 +134,7 @@ mod tests {
             .file("/etc/timezone", "Etc/UTC\n")
             .file("/etc/default/locale", "# c\nLANG=\"C.UTF-8\"\n")
             .file("/etc/environment", "PATH=/bin\nexport API_TOKEN=x\n")
+            .symlink("/usr/lib/environment.d/99-environment.conf", "../../../etc/environment")
             .file("/etc/profile.d/app.sh", "");
         check(
             &COLLECTOR,
@@ -147,6 +152,7 @@ mod tests {
         );
         tree.file("/etc/localtime", "TZif");
         tree.remove("/etc/hostname").remove("/etc/environment").remove("/etc/default/locale");
+        tree.remove("/usr/lib/environment.d/99-environment.conf");
         tree.remove("/etc/profile.d/app.sh").remove("/etc/machine-id");
         check(&COLLECTOR, &tree, &["system/timezone zone=Etc/UTC @/etc/timezone"], &[]);
     }

@@ -4,6 +4,7 @@
 //! first directory's counts, and all that count are read in the order of their names.
 
 use super::{Sheet, decode};
+use crate::filesystem::resolve::{LastLink, resolve};
 use crate::model::{Name, TreePath};
 use globset::GlobBuilder;
 use std::collections::BTreeMap;
@@ -20,6 +21,12 @@ pub struct DropIn {
     pub path: TreePath,
     /// What it says; `None` where it is a link to `/dev/null`, or could not be read.
     pub text: Option<String>,
+}
+
+/// Whether a link, if there is one, leads to that file: then it is one file, and not two.
+pub fn leads_to(sheet: &mut Sheet<'_>, link: &TreePath, path: &TreePath) -> bool {
+    let found = resolve(sheet.reader.filesystem, link, LastLink::Follow);
+    sheet.reader.keep(link, found).is_some_and(|found| found.path == *path)
 }
 
 /// The files of these directories, the first most important, whose names end with `suffix`.

@@ -5,7 +5,7 @@
 //! Scope `modules`: `load NAME`, `blacklist NAME`, `options NAME` and so on.
 
 use super::lines::{joined, single_spaced};
-use super::search::{DropIn, drop_ins};
+use super::search::{DropIn, drop_ins, leads_to};
 use super::{Sheet, decode};
 use crate::collect::{Collector, View};
 use crate::filesystem::resolve::{LastLink, resolve};
@@ -40,7 +40,8 @@ fn collect(view: &View<'_>, records: &mut Records) {
     }
     let old = TreePath::parse("/etc/modules");
     // Debian links to it from the directory.
-    let is_linked = leads_to(&mut sheet, "/etc/modules-load.d/modules.conf", &old);
+    let is_linked =
+        leads_to(&mut sheet, &TreePath::parse("/etc/modules-load.d/modules.conf"), &old);
     if let (false, Some(bytes)) = (is_linked, sheet.reader.file(&old)) {
         load(&mut sheet, &old, &decode(&bytes));
     }
@@ -49,12 +50,6 @@ fn collect(view: &View<'_>, records: &mut Records) {
             sheet.add("modules", &key, &file.path, &[("value", &value)]);
         }
     }
-}
-
-fn leads_to(sheet: &mut Sheet<'_>, link: &str, path: &TreePath) -> bool {
-    let link = TreePath::parse(link);
-    let found = resolve(sheet.reader.filesystem, &link, LastLink::Follow);
-    sheet.reader.keep(&link, found).is_some_and(|found| found.path == *path)
 }
 
 fn settings(sheet: &mut Sheet<'_>) {

@@ -134,6 +134,8 @@ struct Change<'a> {
     direction: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     allowed_by: Vec<BuildLine<'a>>,
 }
@@ -200,6 +202,7 @@ impl<'a> From<&'a model::JudgedChange> for Change<'a> {
             rule: judged.rule.as_deref(),
             direction: judged.direction.map(model::Direction::as_str),
             note: judged.note.as_deref(),
+            file: judged.file.as_ref().map(ToString::to_string),
             allowed_by: Vec::new(),
         }
     }

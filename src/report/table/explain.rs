@@ -24,9 +24,11 @@ pub fn explain(
     page.blank()?;
     attributes(&mut page, judged)?;
     page.blank()?;
-    if let Subject::Path(path) = subject
-        && let Some(diff) = report.diffs.iter().find(|diff| diff.path == *path)
-    {
+    let path = match subject {
+        Subject::Path(path) => Some(path),
+        _ => judged.file.as_ref(),
+    };
+    if let Some(diff) = report.diffs.iter().find(|diff| Some(&diff.path) == path) {
         content(&mut page, diff)?;
     }
     if judged.causes.is_empty() {
@@ -55,6 +57,9 @@ fn facts(report: &DriftReport, judged: &JudgedChange) -> Vec<Vec<Cell>> {
     let mut rows = vec![("verdict", judged.disposition.as_str().to_owned())];
     if let Some(rule) = &judged.rule {
         rows.push(("rule", format::escaped(rule)));
+    }
+    if let Some(file) = &judged.file {
+        rows.push(("file", file.to_string()));
     }
     if let Some(note) = &judged.note {
         rows.push(("remark", format::escaped(note)));

@@ -110,6 +110,8 @@ fn unit(
         folders.iter().find_map(|folder| folder.units.get(template))
     });
     let enabling = links.iter().copied().find(|link| link.is_local).or(instance);
+    // Names that `[Install]` gives the unit; under another it is in use, but not enabled.
+    let mut own_names = String::new();
     let Some(source) = source else {
         // What wants a unit that is not there does nothing; but it is there to be filled.
         if let Some(link) = enabling.or(links.first().copied()) {
@@ -130,15 +132,20 @@ fn unit(
             Some(bytes) => {
                 let text = decode(&bytes);
                 schedule = folder::values(&text, "Timer", &SCHEDULES);
+                own_names = folder::values(&text, "Install", &["Alias"]).replace('=', " ");
                 folder::install_state(&text)
             }
             None => "unknown",
         },
     };
     let mut evidence = &source.path;
-    if let (Some(link), false) = (enabling, matches!(state, "masked" | "alias")) {
-        state = "enabled";
-        evidence = &link.path;
+    let is_own =
+        |link: &&Link| !link.is_alias || own_names.split_whitespace().any(|name| name == link.by);
+    let local = links.iter().copied().filter(|link| link.is_local);
+    match (state, local.clone().find(is_own).or(instance), enabling) {
+        ("masked" | "alias", ..) | (_, None, None) => {}
+        (_, Some(link), _) => (state, evidence) = ("enabled", &link.path),
+        (_, None, Some(link)) => (state, evidence) = ("indirect", &link.path),
     }
     let attributes = [
         ("state", state),
@@ -214,6 +221,8 @@ mod tests {
             .file(&format!("{lib}/d.service"), install)
             .file(&format!("{lib}/e@.service"), install)
             .file(&format!("{lib}/f.service"), install)
+            .file(&format!("{lib}/h.service"), "[Install]\nAlias=hh.service\n")
+            .symlink(&format!("{etc}/hh.service"), "/lib/systemd/system/h.service")
             .file(&format!("{lib}/g.timer"), "[Timer]\nOnCalendar=daily\n[Install]\nAlso=x\n")
             .symlink(&format!("{lib}/default.target"), "graphical.target")
             .file(&format!("{lib}/graphical.target"), "[Unit]\n")
@@ -243,11 +252,13 @@ mod tests {
                 "units/default.target state=alias target=graphical.target @/usr/lib/systemd/system/default.target",
                 "units/e@.service state=enabled @/etc/systemd/system/multi-user.target.wants/e@1.service",
                 "units/e@1.service state=enabled template=e@.service wanted-by=multi-user.target @/etc/systemd/system/multi-user.target.wants/e@1.service",
-                "units/f.service aliases=ff.service state=enabled @/etc/systemd/system/ff.service",
+                "units/f.service aliases=ff.service state=indirect @/etc/systemd/system/ff.service",
                 "units/ff.service state=alias target=/lib/systemd/system/f.service @/etc/systemd/system/ff.service",
                 "units/g.timer schedule=OnCalendar=daily state=indirect @/usr/lib/systemd/system/g.timer",
                 "units/gone.service state=not-found wanted-by=multi-user.target @/etc/systemd/system/multi-user.target.wants/gone.service",
                 "units/graphical.target aliases=default.target state=static @/usr/lib/systemd/system/graphical.target",
+                "units/h.service aliases=hh.service state=enabled @/etc/systemd/system/hh.service",
+                "units/hh.service state=alias target=/lib/systemd/system/h.service @/etc/systemd/system/hh.service",
                 "units/l.service state=linked target=/opt/l.service @/etc/systemd/system/l.service",
                 "units/a.service.d/o.conf @/etc/systemd/system/a.service.d/o.conf",
             ],
