@@ -3,6 +3,7 @@
 use super::input::{Input, PinGap, Place, Remark};
 use super::repository::{Repository, SourceFile};
 use super::suppress::{self, Suppression};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// More inputs than this in one file are cut off with a gap: no person wrote them.
@@ -41,6 +42,10 @@ pub struct Audit<'a> {
     full: bool,
     work: usize,
     suppressions: Vec<Suppression>,
+    /// Names of container images that the file makes.
+    made: BTreeSet<String>,
+    /// Images that are run here, by the name that a file would make them by.
+    run: Vec<(InputId, String)>,
 }
 
 /// What an audit collected.
@@ -74,6 +79,8 @@ impl<'a> Audit<'a> {
             full: false,
             work: MAX_WORK,
             suppressions,
+            made: BTreeSet::new(),
+            run: Vec::new(),
         }
     }
 
@@ -196,9 +203,33 @@ impl<'a> Audit<'a> {
         Some(answer)
     }
 
+    /// The file makes a container image of this name: whatever runs it, in whichever order they
+    /// stand, fetches nothing.
+    pub fn made_image(&mut self, name: String) {
+        self.made.insert(name);
+    }
+
+    /// An image that was handed in is run under this name.
+    pub fn run_image(&mut self, id: InputId, name: String) {
+        self.run.push((id, name));
+    }
+
     /// What was collected.
     #[must_use]
-    pub fn finish(self) -> Collected {
+    pub fn finish(mut self) -> Collected {
+        let own: BTreeSet<usize> = std::mem::take(&mut self.run)
+            .into_iter()
+            .filter(|(_, name)| self.made.contains(name))
+            .map(|(id, _)| id.0)
+            .collect();
+        if !own.is_empty() {
+            let mut at = 0_usize;
+            self.inputs.retain(|_| {
+                let keep = !own.contains(&at);
+                at = at.saturating_add(1);
+                keep
+            });
+        }
         Collected {
             inputs: self.inputs,
             remarks: self.remarks,

@@ -104,10 +104,17 @@ pub fn tag_strength(tag: &str) -> Strength {
         let date = part.len() >= 8 && part.bytes().take(8).all(|byte| byte.is_ascii_digit());
         numbers.count() >= 3 || date || is_java_update(part)
     });
-    let exact = exact || has_dashed_date(&lower);
-    let hash = lower.strip_prefix("sha-").unwrap_or(&lower);
-    let commit = hash.len() == 40 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if exact || commit { Strength::Exact } else { Strength::Floating }
+    let commit = lower.split(['-', '_', '+', '.']).any(is_commit);
+    if exact || commit || has_dashed_date(&lower) { Strength::Exact } else { Strength::Floating }
+}
+
+/// A commit's hash, abbreviated or whole: images are tagged with what they were built from.
+fn is_commit(part: &str) -> bool {
+    let digits = part.bytes().filter(u8::is_ascii_digit).count();
+    (7..=40).contains(&part.len())
+        && part.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && digits > 0
+        && digits < part.len()
 }
 
 /// `8u292`, as Java counted its releases until 8.
@@ -155,6 +162,9 @@ mod tests {
         check("openjdk:8u292-oracle", "openjdk", Strength::Exact);
         check("a/b:alpine-2021-07-15", "a/b", Strength::Exact);
         check("a/b:1-2-3", "a/b", Strength::Floating);
+        check("a/b:b4dd11e16ae4", "a/b", Strength::Exact);
+        check("a/b:main-0a1b2c3", "a/b", Strength::Exact);
+        check("a/b:deadbeef", "a/b", Strength::Floating);
         check("debian:\u{10fffe}", "debian", Strength::Unknown);
         check("\u{10fffe}", "\u{10fffe}", Strength::Unknown);
         check("\u{10fffe}/debian", "\u{10fffe}/debian", Strength::None);

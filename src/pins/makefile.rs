@@ -98,12 +98,25 @@ fn logical_lines(text: &str) -> Vec<Range<usize>> {
 
 /// Where a recipe behind `target: prerequisites ;` starts.
 fn inline_recipe(line: &str) -> Option<usize> {
-    let colon = line.find(':')?;
-    let rest = line.get(colon.saturating_add(1)..)?;
+    // Brackets hold functions, whose text may have anything.
+    let mut open = 0_usize;
+    let colon = line.bytes().position(|byte| {
+        match byte {
+            b'(' | b'{' => open = open.saturating_add(1),
+            b')' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open == 0 && matches!(byte, b':' | b'=')
+    })?;
+    let rest = line.get(colon..)?.strip_prefix(':')?;
     if rest.starts_with('=') || rest.starts_with(":=") {
         return None;
     }
     let semicolon = rest.find(';')?;
+    if rest.get(..semicolon).is_some_and(|before| before.contains('=')) {
+        // A variable of the target's own.
+        return None;
+    }
     Some(colon.saturating_add(semicolon).saturating_add(2))
 }
 

@@ -41,6 +41,8 @@ struct BoxLines {
     version: Option<Range<usize>>,
     url: Option<Range<usize>>,
     checksum: bool,
+    /// A part of it comes from outside.
+    computed: bool,
 }
 
 fn read(file: &SourceFile, audit: &mut Audit<'_>) {
@@ -163,8 +165,9 @@ impl Reader<'_, '_> {
             return;
         }
         let machine = before.trim().to_owned();
-        let value = self.strings(line).into_iter().next();
+        let value = self.literal(line);
         let own = self.boxes.entry(machine).or_default();
+        own.computed |= value.is_none();
         match key {
             "box" if own.name.is_some() => {
                 // The same variable in another machine's block: a box of its own.
@@ -197,6 +200,7 @@ impl Reader<'_, '_> {
         };
         let strength = match (&own.version, &own.url) {
             _ if own.checksum => Strength::Content,
+            (None, _) if own.computed => Strength::Unknown,
             (Some(_), _) => classify::version(Ecosystem::MachineImage, &word),
             (None, Some(url)) => classify::url(self.fragment.get(url.clone())),
             (None, None) => Strength::None,
@@ -271,6 +275,21 @@ impl Reader<'_, '_> {
                 shell::image(&word, &mut Environment::default(), self.audit);
             }
         }
+    }
+
+    /// The first string that is a value, and not the name of one (`ENV["X"] || "value"`).
+    fn literal(&self, line: &Line) -> Option<Range<usize>> {
+        let code = self.fragment.get(line.code.clone());
+        let before = |range: &Range<usize>| {
+            let quote = range.start.saturating_sub(line.code.start).saturating_sub(1);
+            code.get(..quote).unwrap_or_default().trim_end()
+        };
+        let names = |range: &Range<usize>| {
+            let before = before(range);
+            before.ends_with('[') && before.trim_end_matches('[').ends_with(char::is_alphanumeric)
+                || ["fetch(", "key?(", "fetch"].iter().any(|call| before.ends_with(call))
+        };
+        self.strings(line).into_iter().find(|range| !names(range))
     }
 
     /// What stands between the quotes of a line.

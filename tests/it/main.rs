@@ -43,6 +43,7 @@ mod pins_hostile;
 mod pins_matrix;
 mod pins_mutation;
 mod pins_outputs;
+mod pins_real;
 mod pins_tree;
 mod rpm_histories;
 mod rpmdb;

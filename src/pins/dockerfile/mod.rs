@@ -13,9 +13,10 @@ use super::carrier::Carrier;
 use super::classify;
 use super::environment::{Constant, Environment, MachineFile};
 use super::input::{Built, Input, Origin};
+use super::platform;
 use super::repository::{self, SourceFile};
 use super::shell::{self, Context, Dialect, Expanded};
-use super::span::{Fragment, FragmentBuilder};
+use super::span::{Fragment, FragmentBuilder, UNKNOWN};
 use super::strength::{Ecosystem, Strength};
 use arguments::{flags, pairs, strip, trimmed};
 use instructions::Instruction;
@@ -102,7 +103,42 @@ struct Walk<'w, 'a> {
 }
 
 fn read(file: &SourceFile, audit: &mut Audit<'_>) {
-    audit_text(&file.fragment(), audit);
+    let fragment = file.fragment();
+    let fragment = without_statements(&fragment).unwrap_or(fragment);
+    audit_text(&fragment, audit);
+}
+
+/// A template without its engine's statements and remarks that go over several lines: what stands
+/// in them is no instruction. `None` where there are none.
+fn without_statements(fragment: &Fragment) -> Option<Fragment> {
+    let text = fragment.text();
+    let mut builder = FragmentBuilder::default();
+    let mut done = 0_usize;
+    for (start, _) in text.match_indices('{') {
+        let rest = text.get(start..).unwrap_or_default();
+        let close = match rest.get(..2) {
+            Some("{%") => "%}",
+            Some("{#") => "#}",
+            _ => continue,
+        };
+        let before = text.get(..start).unwrap_or_default();
+        if start < done || !before.trim_end_matches([' ', '\t']).ends_with(['\n', '}']) && start > 0
+        {
+            continue;
+        }
+        let Some(length) = rest.find(close) else { break };
+        let end = start.saturating_add(length).saturating_add(close.len());
+        if fragment.get(start..end).contains('\n') {
+            builder.append_range(fragment, done..start);
+            builder.replaced(" ", fragment.raw_range(start..end));
+            done = end;
+        }
+    }
+    if done == 0 {
+        return None;
+    }
+    builder.append_range(fragment, done..text.len());
+    Some(builder.finish())
 }
 
 /// Audits a Dockerfile that another file carries; its raw ranges count in [`Audit::file`].
@@ -176,7 +212,7 @@ impl Walk<'_, '_> {
         };
         self.dialect = Dialect::Posix;
         let text = image.text().to_owned();
-        if let Some(parent) = self.stages.get(&text.to_ascii_lowercase()) {
+        if let Some(parent) = self.stage_of(&text) {
             self.stage = Environment::clone(parent);
         } else {
             self.stage = Environment::default();
@@ -200,6 +236,28 @@ impl Walk<'_, '_> {
         self.remember(&name, &Arc::default(), self.count);
         self.count = self.count.saturating_add(1);
         self.name = name;
+    }
+
+    /// The stage of this name; with parts that only the build knows (`build-$TARGETARCH`), one that
+    /// it may name.
+    fn stage_of(&self, name: &str) -> Option<&Arc<Environment>> {
+        let name = name.to_ascii_lowercase();
+        if let Some(stage) = self.stages.get(&name) {
+            return Some(stage);
+        }
+        let name = name.replace(platform::FACT, &UNKNOWN.to_string());
+        let (before, behind) = name.split_once(UNKNOWN)?;
+        let behind = behind.rsplit(UNKNOWN).next().unwrap_or_default();
+        if name.contains(['/', ':', '@']) {
+            return None;
+        }
+        let fits = |stage: &&String| {
+            stage.len() > before.len().saturating_add(behind.len())
+                && stage.starts_with(before)
+                && stage.ends_with(behind)
+                && !stage.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        self.stages.keys().find(fits).and_then(|stage| self.stages.get(stage))
     }
 
     fn remember_stage(&mut self) {
@@ -350,7 +408,7 @@ impl Walk<'_, '_> {
         let word = shell::expand_value(value, &self.globals, &self.audit.file().path);
         let text = word.text().to_ascii_lowercase();
         let number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        if number || text.is_empty() || text == "scratch" || self.stages.contains_key(&text) {
+        if number || text.is_empty() || text == "scratch" || self.stage_of(&text).is_some() {
             return;
         }
         shell::image(&word, &mut self.stage, self.audit);
@@ -405,7 +463,7 @@ impl Walk<'_, '_> {
         } else {
             Input::new(Ecosystem::Download, text, classify::url(text), place)
         };
-        input.subject = input.subject.replace(super::span::UNKNOWN, "…");
+        input.subject = input.subject.replace(UNKNOWN, "…");
         input.origin.clone_from(&word.origin);
         if let Some(checksum) = checksum {
             input.strength = if classify::is_unknown(checksum.text()) {

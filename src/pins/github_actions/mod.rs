@@ -181,6 +181,18 @@ impl<'j, 'a> Job<'j, 'a> {
         input.form = form(node, name);
         let id = self.audit.push(input);
         self.tool(name, step, id);
+        if name == "docker/build-push-action" {
+            self.builds(step);
+        }
+    }
+
+    /// The images that a step builds: a later step that runs one fetches nothing.
+    fn builds(&mut self, step: &Node) {
+        let Some(tags) = step.get("with").and_then(|with| with.get("tags")) else { return };
+        let Some(tags) = tags.fragment().map(|tags| self.filled(tags)) else { return };
+        for tag in tags.text().split([',', '\n']).map(str::trim).filter(|tag| !tag.is_empty()) {
+            self.audit.made_image(shell::image_name(tag));
+        }
     }
 
     /// A runner's label that names whatever is newest. Answers whether the runner is a Windows.

@@ -153,7 +153,7 @@ const KUBECTL_VALUED: &[&str] = &[
 const MADE: &str = "\0made\0";
 
 /// A reference with its tag, as the daemon keeps it.
-fn normal(image: &str) -> String {
+pub(in crate::pins) fn normal(image: &str) -> String {
     let parsed = ImageRef::parse(image);
     match (parsed.tag, parsed.digest) {
         (None, None) => format!("{image}:latest"),
@@ -228,6 +228,7 @@ impl Interpreter<'_, '_> {
         };
         for name in names {
             let name = normal(name.text());
+            self.audit.made_image(name.clone());
             let entry = MachineFile::Repository(String::new());
             self.environment.machine.files.insert(format!("{MADE}{name}"), entry);
         }
@@ -256,7 +257,8 @@ impl Interpreter<'_, '_> {
         }
         let Some(image) = rest.get(at) else { return };
         if !self.is_made_here(image.text()) {
-            self.image(image);
+            let id = self.image(image);
+            self.audit.run_image(id, normal(image.text()));
         }
         let command = rest.get(at.saturating_add(1)..).unwrap_or_default();
         if command.len() > 1 {

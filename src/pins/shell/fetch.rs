@@ -3,7 +3,7 @@
 use super::call::{Feed, Output};
 use super::interpret::Interpreter;
 use super::options::{Arguments, Dashes};
-use super::package::Package;
+use super::package::{Package, is_local};
 use super::words::Word;
 use crate::pins::audit::InputId;
 use crate::pins::classify;
@@ -245,7 +245,7 @@ pub(super) fn download(
 ) -> Option<InputId> {
     let text = url.text().to_owned();
     let nowhere = matches!(destination, Output::Terminal | Output::Captured);
-    if nowhere || text.is_empty() || is_inside(&text) {
+    if nowhere || text.is_empty() || is_inside(&text) || is_local(&text) {
         return None;
     }
     let mut package = Package::new(Ecosystem::Download, url, &text, "");

@@ -8,8 +8,9 @@ use crate::pins::classify::{self, is_unknown};
 use crate::pins::span::UNKNOWN;
 use crate::pins::strength::{Ecosystem, Strength};
 
+pub(super) use super::go::go;
 pub(super) use super::install_languages::{
-    bundle, cargo, composer, conda, cpan, gem, go, luarocks, npm, npx, nuget, pip, pipx, poetry,
+    bundle, cargo, composer, conda, cpan, gem, luarocks, npm, npx, nuget, pip, pipx, poetry,
     powershell, rustup, tool, uv,
 };
 
@@ -51,7 +52,11 @@ pub(super) fn apt(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) 
             by_url(shell, word);
             continue;
         }
-        if is_local(text)
+        // `name/release` has one slash, and something before it.
+        let path = text.matches('/').count() > 1
+            || text.trim_start_matches(UNKNOWN).starts_with('/') && text.starts_with(UNKNOWN);
+        if path
+            || is_local(text)
             || text.ends_with(".deb")
             || text.ends_with('-') && !text.ends_with(UNKNOWN)
         {

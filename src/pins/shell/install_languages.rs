@@ -166,31 +166,6 @@ pub(super) fn bundle(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_
     lock(shell, invocation, enforced, "Gemfile.lock", "BUNDLE_FROZEN=1");
 }
 
-/// go: `path@version`.
-pub(super) fn go(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) {
-    let run = invocation.subcommand == "run";
-    let count = if run { 1 } else { invocation.arguments.operands.len() };
-    for word in invocation.arguments.operands.iter().take(count) {
-        let text = word.text();
-        let host = text.split('/').next().unwrap_or_default();
-        let remote = text.contains('/') && (host.contains('.') || host.contains(UNKNOWN));
-        if is_local(text) || text.ends_with(".go") || !(remote || text.contains('@')) {
-            continue;
-        }
-        let (name, version) = text.split_once('@').unwrap_or((text, ""));
-        if version == "none" {
-            // Takes the module away.
-            continue;
-        }
-        let mut package =
-            Package::new(Ecosystem::Go, word, name, version).form(format!("{name}@{{version}}"));
-        if version.is_empty() && name.ends_with(UNKNOWN) {
-            package.strength = Strength::Unknown;
-        }
-        shell.package(package);
-    }
-}
-
 /// cargo install: `name@version`, `--version`, `--git` with `--rev`, `--tag`, `--branch`.
 pub(super) fn cargo(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) {
     let arguments = &invocation.arguments;

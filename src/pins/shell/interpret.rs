@@ -427,6 +427,10 @@ impl Interpreter<'_, '_> {
         for word in &words {
             self.substitutions(word, &Output::Captured);
         }
+        if words.iter().any(|word| !word.quoted && word.text().contains(['*', '?'])) {
+            // Files of this machine, whatever they are.
+            words.clear();
+        }
         let Some(body) = body.or(children.last()) else { return };
         let text = self.fragment.get(body.byte_range());
         let used = text.contains(&format!("${name}")) || text.contains(&format!("${{{name}"));

@@ -75,7 +75,9 @@ impl Interpreter<'_, '_> {
                 rest.get(at.saturating_add(own.saturating_mul(count))..).unwrap_or_default();
             let all: Vec<Word> = before.iter().chain(after).cloned().collect();
             let arguments = Arguments::parse(&all, manager.valued, manager.dashes);
-            if arguments.has(&["--help", "--version-only"]) {
+            if arguments.has(&["--help", "--version-only"])
+                || only_says(manager.ecosystem, &arguments)
+            {
                 return;
             }
             let last = at.saturating_add(own.saturating_mul(count)).checked_sub(1);
@@ -97,6 +99,37 @@ impl Interpreter<'_, '_> {
             Upgrade | UpgradeAll => install::upgrade_all(self, invocation),
         }
     }
+}
+
+/// Whether options ask what would be done, and nothing is done.
+fn only_says(ecosystem: Ecosystem, arguments: &Arguments) -> bool {
+    let options: &[&str] = match ecosystem {
+        Ecosystem::Apt => &[
+            "-s",
+            "--simulate",
+            "--just-print",
+            "--dry-run",
+            "--recon",
+            "--no-act",
+            "--print-uris",
+        ],
+        Ecosystem::Dnf => &["--assumeno"],
+        Ecosystem::Apk => &["-s", "--simulate"],
+        Ecosystem::Pacman => &["-p", "--print"],
+        Ecosystem::Gem => &["--explain"],
+        Ecosystem::Choco => &["--noop", "--what-if", "--whatif"],
+        Ecosystem::PowerShell => &["-WhatIf"],
+        Ecosystem::Snap => &["--list", "--time", "--hold", "--unhold"],
+        Ecosystem::Zypper
+        | Ecosystem::Pip
+        | Ecosystem::Npm
+        | Ecosystem::Brew
+        | Ecosystem::Composer
+        | Ecosystem::Conda
+        | Ecosystem::Cargo => &["--dry-run"],
+        _ => &[],
+    };
+    arguments.has(options)
 }
 
 /// The subcommand of a command, its action, and at which word it stands; options (and their

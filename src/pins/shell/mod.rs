@@ -18,6 +18,7 @@
 mod call;
 mod containers;
 mod fetch;
+mod go;
 mod install;
 mod install_languages;
 mod interpret;
@@ -41,7 +42,7 @@ use super::environment::Environment;
 use super::input::Origin;
 use super::span::{Fragment, FragmentBuilder};
 use call::{Feed, Output};
-pub(super) use containers::manifest;
+pub(super) use containers::{manifest, normal as image_name};
 use interpret::{Interpreter, State};
 pub(super) use python::split_requirement;
 use std::ops::Range;

@@ -34,7 +34,7 @@ impl Arguments {
                 found.operands.extend(words);
                 break;
             }
-            if text.len() < 2 || !text.starts_with('-') || starts_like_number(&text) {
+            if text.len() < 2 || !text.starts_with('-') || is_number(&text) {
                 found.operands.push(word);
             } else if text.starts_with("--") || dashes == Dashes::Whole {
                 let end = text.find('=').unwrap_or(text.len());
@@ -108,9 +108,10 @@ fn takes_value(valued: &[&str], name: &str, dashes: Dashes) -> bool {
     }
 }
 
-fn starts_like_number(text: &str) -> bool {
-    text.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-        && text.len() > 2
+/// `-10`, and not `-4`, `-1sLf`, which are curl's.
+fn is_number(text: &str) -> bool {
+    let digits = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    text.len() > 2 && text.strip_prefix('-').is_some_and(digits)
 }
 
 #[cfg(test)]
@@ -137,5 +138,8 @@ mod tests {
             ".b curl".strip_prefix(".b ").unwrap(),
         );
         check("--index-url=x curl", &["--index-url"], "curl");
+        check("-1sLf curl", &[], "curl");
+        check("-4fsSLo x curl", &["-o"], "curl");
+        check("-10 curl", &[], "-10 curl");
     }
 }

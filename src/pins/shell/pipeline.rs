@@ -103,16 +103,21 @@ impl Interpreter<'_, '_> {
         let expander = self.expander();
         let mut cursor = node.walk();
         let mut words = Vec::new();
+        // A part of a word that the grammar made a word of its own: behind and before backticks.
+        let mut glued: Vec<Node<'_>> = Vec::new();
         for child in node.named_children(&mut cursor).take(MAX_COMMAND) {
+            let apart = glued.last().is_none_or(|last| last.end_byte() != child.start_byte());
+            if apart {
+                words.extend(expander.glued(&glued));
+                glued.clear();
+            }
             match child.kind() {
                 "variable_assignment" | "file_redirect" | "herestring_redirect" | "comment" => {}
-                "command_name" => {
-                    let inner = child.named_child(0).unwrap_or(child);
-                    words.extend(expander.words(inner));
-                }
-                _ => words.extend(expander.words(child)),
+                "command_name" => glued.push(child.named_child(0).unwrap_or(child)),
+                _ => glued.push(child),
             }
         }
+        words.extend(expander.glued(&glued));
         words.retain(|word| word.quoted || !word.text().is_empty());
         Some(words)
     }

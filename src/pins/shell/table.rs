@@ -17,7 +17,7 @@ use crate::pins::strength::Ecosystem;
 /// All managers. The first row of a name whose subcommand fits reads the command.
 pub(super) const MANAGERS: &[Manager] = &[
     Manager {
-        names: &["apt-get", "apt", "aptitude", "apt-fast", "nala"],
+        names: &["apt-get", "apt", "aptitude", "apt-fast", "nala", "xx-apt-get", "xx-apt"],
         ecosystem: Ecosystem::Apt,
         subcommands: &[
             ("install", Install),
@@ -110,7 +110,7 @@ pub(super) const MANAGERS: &[Manager] = &[
         install: install::zypper,
     },
     Manager {
-        names: &["apk"],
+        names: &["apk", "xx-apk"],
         ecosystem: Ecosystem::Apk,
         subcommands: &[
             ("add", Install),

@@ -206,7 +206,15 @@ impl Interpreter<'_, '_> {
         let arguments =
             Arguments::parse(words.get(1..).unwrap_or_default(), valued, Dashes::Clusters);
         let mut operands = arguments.operands.iter();
-        if operands.next().is_none_or(|word| word.text() != "clone") {
+        let subcommand = operands.next().map(Word::text).unwrap_or_default();
+        if ["update", "up", "checkout", "co"].contains(&subcommand) {
+            if let Some(reference) = arguments.value(&["-r", "--rev"]).or(operands.next()).cloned()
+            {
+                self.checkout(&arguments, &reference);
+            }
+            return;
+        }
+        if subcommand != "clone" {
             return;
         }
         if let Some(url) = operands.next().filter(|word| !is_local(word.text())) {
@@ -215,7 +223,10 @@ impl Interpreter<'_, '_> {
             let requested = reference.map(|word| word.text().to_owned()).unwrap_or_default();
             let strength = classify::git_ref(&requested);
             let text = url.text().to_owned();
-            self.package(Package::new(Ecosystem::Git, url, &text, &requested).held(strength));
+            let id =
+                self.package(Package::new(Ecosystem::Git, url, &text, &requested).held(strength));
+            let clone = MachineFile::Downloaded(id);
+            self.environment.machine.files.insert(CLONE.to_owned(), clone);
         }
     }
 }

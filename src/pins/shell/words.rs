@@ -131,6 +131,19 @@ impl Expander<'_> {
         braces(parts.finish())
     }
 
+    /// The words of nodes without a blank between them.
+    pub(super) fn glued(&self, nodes: &[Node<'_>]) -> Vec<Word> {
+        let [node] = nodes else {
+            let mut parts = Parts::default();
+            for node in nodes {
+                self.append(*node, &mut parts, 0, false);
+            }
+            let nothing = nodes.is_empty();
+            return (!nothing).then(|| parts.finish()).into_iter().collect();
+        };
+        self.words(*node)
+    }
+
     /// One word, without splitting: the value of an assignment, a redirect's target.
     pub(super) fn word(&self, node: Node<'_>) -> Word {
         let mut parts = Parts::default();

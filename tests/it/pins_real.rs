@@ -1,0 +1,174 @@
+//! Shapes that stand in real repositories: what is an input there, and what only looks like one.
+//!
+//! Each case is a small tree; the first file is judged, the others are beside it. A line of what is
+//! expected is `subject strength @the word under the caret`.
+
+use driftcheck::pins::walk::audit_source;
+use driftcheck::pins::{CARRIERS, Repository, SourceFile};
+
+#[track_caller]
+fn check(files: &[(&str, &str)], expected: &[&str]) {
+    let (path, text) = files[0];
+    let carrier = CARRIERS.iter().find(|carrier| (carrier.recognises)(path, text.as_bytes()));
+    let carrier = carrier.unwrap_or_else(|| panic!("nobody reads {path}"));
+    let repository =
+        Repository::of_files(files.iter().map(|(path, text)| (*path, text.as_bytes())));
+    let source = SourceFile::new(path, text.as_bytes());
+    let collected = audit_source(&source, carrier, &repository);
+    assert!(collected.gaps.is_empty(), "{path}: {:?}", collected.gaps);
+    let mut found: Vec<(usize, String)> = collected
+        .inputs
+        .iter()
+        .map(|input| {
+            let file = files.iter().find(|(path, _)| *path == &*input.place.file);
+            let word = file.and_then(|(_, text)| text.get(input.place.range())).unwrap_or("?");
+            (input.place.start_byte, format!("{} {} @{word}", input.subject, input.held()))
+        })
+        .collect();
+    found.sort();
+    let found: Vec<String> = found.into_iter().map(|(_, line)| line).collect();
+    assert_eq!(found, expected, "{text}");
+}
+
+#[test]
+fn options_are_no_addresses() {
+    check(
+        &[(
+            "x.sh",
+            "#!/bin/sh\ncurl -1sLf https://e.org/key | gpg --import\nwget -4 -O x https://e.org/x\n",
+        )],
+        &["https://e.org/key none @https://e.org/key", "https://e.org/x none @https://e.org/x"],
+    );
+    // curl takes the second word for an address as well, but it is none.
+    check(
+        &[("x.sh", "#!/bin/sh\ncurl -LO https://e.org/a /etc/a\n")],
+        &["https://e.org/a none @https://e.org/a"],
+    );
+}
+
+#[test]
+fn what_is_only_shown_is_not_installed() {
+    check(
+        &[(
+            "x.sh",
+            "#!/bin/sh\napt-get --just-print upgrade | grep -i security\napt-get -s install x\nyum --assumeno update\npip install --dry-run x\napk add --simulate x\nzypper -n install --dry-run x\nbrew install --dry-run x\nsnap refresh --time\nchoco install x --noop\n",
+        )],
+        &[],
+    );
+}
+
+#[test]
+fn backticks_within_a_word() {
+    check(
+        &[(
+            "x.sh",
+            "#!/bin/sh\ndocker run --mount type=bind,source=`pwd`/bin,destination=/x e.org/a/b:1.0.0 /x/run\n",
+        )],
+        &["e.org/a/b exact @e.org/a/b:1.0.0"],
+    );
+}
+
+#[test]
+fn names_of_files_on_the_machine() {
+    check(
+        &[("x.sh", "#!/bin/sh\nfor i in *.h */*.h; do curl -o $i https://e.org/main/$i; done\n")],
+        &["https://e.org/main/… none @https://e.org/main/$i"],
+    );
+    check(
+        &[("x.sh", "#!/bin/sh\nsudo apt build-dep -y $WORK/src/snapd\napt install x/sid\n")],
+        &["x floating @x/sid"],
+    );
+}
+
+#[test]
+fn stages_that_the_platform_chooses() {
+    check(
+        &[(
+            "Dockerfile",
+            "FROM debian:12.5.0 AS base\nFROM base AS build-linux\nFROM base AS build-windows\nFROM build-${TARGETOS} AS target\nFROM ${TARGETOS}\nCOPY --from=build-$TARGETOS /a /a\nRUN xx-apk add curl\n",
+        )],
+        &["debian exact @debian:12.5.0", "curl none @curl"],
+    );
+}
+
+#[test]
+fn statements_of_a_template_over_several_lines() {
+    check(
+        &[(
+            "Dockerfile.j2",
+            "FROM debian:12.5.0\n{% set packages = [\n    'curl',\n    'git'\n] %}\n{# nobody\nreads this #}\nRUN apt-get install -y wget\n",
+        )],
+        &["debian exact @debian:12.5.0", "wget none @wget"],
+    );
+}
+
+#[test]
+fn images_that_the_file_makes() {
+    // In whichever order the recipes stand.
+    check(
+        &[(
+            "Makefile",
+            "run:\n\tdocker run --rm own:1 x\nrun-other:\n\tdocker run other\nbuild:\n\tdocker build -t own:1 .\n",
+        )],
+        &["other none @other"],
+    );
+    check(
+        &[(
+            ".github/workflows/ci.yml",
+            "on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n    - uses: docker/build-push-action@0123456789012345678901234567890123456789\n      with:\n        load: true\n        tags: |\n          a/own:pr\n          a/own:next\n    - run: docker run a/own:pr --version\n    - run: docker run a/other:pr\n",
+        )],
+        &[
+            "docker/build-push-action content @docker/build-push-action@0123456789012345678901234567890123456789",
+            "a/other floating @a/other:pr",
+        ],
+    );
+}
+
+#[test]
+fn packages_of_the_module_around() {
+    let manifest = "module e.org/own\n\nrequire (\n\te.org/tool v1.2.0\n)\n";
+    let text = "#!/bin/sh\ngo install e.org/own/cmd/x\ngo install e.org/tool/cmd/y\ngo run e.org/tool\ngo get -u e.org/tool\ngo install e.org/other\n";
+    check(
+        &[("scripts/x.sh", text), ("go.mod", manifest)],
+        &[
+            "e.org/tool/cmd/y exact @e.org/tool/cmd/y",
+            "e.org/tool exact @e.org/tool",
+            "e.org/tool none @e.org/tool",
+            "e.org/other none @e.org/other",
+        ],
+    );
+    check(
+        &[("x.sh", "go install e.org/tool/cmd/y\n"), ("go.mod", manifest), ("go.sum", "")],
+        &["e.org/tool/cmd/y content @e.org/tool/cmd/y"],
+    );
+}
+
+#[test]
+fn functions_of_make_are_no_recipes() {
+    check(
+        &[(
+            "Makefile",
+            "PATHS=$(shell echo ${GOPATH} | tr \":\" \"\\n\" | tr \";\" \"\\n\")\nrel = $(shell perl -e 'use File::Spec; print 1')\na: V=x;y\na: ; pip install x\n",
+        )],
+        &["x none @x"],
+    );
+}
+
+#[test]
+fn boxes_from_the_environment() {
+    check(
+        &[(
+            "Vagrantfile",
+            "Vagrant.configure(\"2\") do |config|\n  config.vm.box = ENV[\"BOX\"] || \"fedora/37\"\n  config.vm.box_version = ENV[\"BOX_VERSION\"]\nend\n",
+        )],
+        &["fedora/37 unknown @fedora/37"],
+    );
+}
+
+#[test]
+fn what_mercurial_checks_out() {
+    check(
+        &[("x.sh", "#!/bin/sh\nhg clone -U https://e.org/x x\ncd x && hg update -q v1.2.0\n")],
+        &["https://e.org/x exact @https://e.org/x"],
+    );
+}
