@@ -43,6 +43,19 @@ impl Constant {
         self.texts().all(str::is_empty)
     }
 
+    /// Whether it is a list of names, as of packages: neither options nor a command.
+    fn is_names(&self) -> bool {
+        let verbs = ["add", "exec", "get", "install", "run", "sudo", "update", "upgrade"];
+        let name = |word: &str| {
+            word.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && !word.contains([UNKNOWN, '$', '`', '"'])
+                && !word.contains("://")
+                && !verbs.contains(&word)
+        };
+        let count: usize = self.texts().map(|text| text.split_whitespace().count()).sum();
+        count > 1 && self.texts().flat_map(str::split_whitespace).all(name)
+    }
+
     /// The values as plain text.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.values.iter().map(Fragment::text)
@@ -193,6 +206,13 @@ impl Environment {
                 Some(own) if Arc::ptr_eq(own, constant) => {}
                 Some(own) if own.texts().eq(constant.texts()) || alike(own, constant) => {}
                 Some(_) if constant.is_empty() => {}
+                Some(own) if own.is_names() && constant.is_names() && own.file == constant.file => {
+                    // What either installs is installed on some machine.
+                    let mut both = Constant::clone(own);
+                    let new = |value: &&Fragment| !own.texts().any(|text| text == value.text());
+                    both.values.extend(constant.values.iter().filter(new).cloned());
+                    self.set(&name, both);
+                }
                 Some(own) if !own.is_empty() => {
                     let (origin, file) = (own.origin.clone(), Arc::clone(&own.file));
                     self.set(&name, Constant::unknown(origin, &file));
@@ -208,6 +228,11 @@ impl Environment {
     }
 }
 
+/// Package managers of distributions: a script that has one of them in a variable means whichever
+/// there is.
+const MANAGERS: &[&str] =
+    &["apk", "apt", "apt-get", "brew", "dnf", "microdnf", "pacman", "tdnf", "yum", "zypper"];
+
 /// Whether two values are the same kind of pin, so that it does not matter which branch was taken:
 /// two digests, two versions, two addresses, each held equally firmly.
 fn alike(one: &Constant, other: &Constant) -> bool {
@@ -218,7 +243,12 @@ fn alike(one: &Constant, other: &Constant) -> bool {
         text.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()) && text.contains('.')
     };
     let address = |text: &str| text.contains("://");
-    (digest(one) && digest(other))
+    let manager = |text: &str| {
+        let mut words = text.split_whitespace().filter(|word| *word != "sudo");
+        words.next().is_some_and(|first| MANAGERS.contains(&first))
+    };
+    (manager(one) && manager(other))
+        || (digest(one) && digest(other))
         || (platform::is_word(one) && platform::is_word(other))
         || (address(one) && address(other) && classify::url(one) == classify::url(other))
         || (version(one)
@@ -255,5 +285,8 @@ mod tests {
         check("x64", "1.2.3", false);
         check("", "x64", true);
         check("x64", "", true);
+        check("apt-get install -y", "sudo yum install -y", true);
+        check("curl git", "curl epel-release", true);
+        check("a b install", "c d", false);
     }
 }

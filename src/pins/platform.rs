@@ -122,10 +122,36 @@ pub(super) fn is_fact(commands: &str) -> bool {
     (release || COMMANDS.contains(&words.join(" ").as_str())) && stages.all(filtered)
 }
 
-/// Whether a variable that nobody sets holds one.
+/// Parts of a variable's name that say that it holds one: `HOST_ARCH`, `os_arch`, `dpkgArch`.
+const NAMES: &[&str] = &[
+    "arch",
+    "archname",
+    "codename",
+    "cpu",
+    "goarch",
+    "goos",
+    "hostarch",
+    "hostos",
+    "machine",
+    "os",
+    "osarch",
+    "osname",
+    "ostype",
+    "platform",
+    "targetarch",
+    "targetos",
+    "uname",
+];
+
+/// Whether a variable holds one, by its name, whatever gave it its value.
 #[must_use]
 pub(super) fn is_variable(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let other = ["ver", "tag", "image", "url", "sha", "sum", "pkg", "package", "list"];
+    let camel = ["Arch", "Os", "Platform"].iter().any(|end| name.ends_with(end));
     VARIABLES.contains(&name)
+        || !other.iter().any(|part| lower.contains(part))
+            && (camel || lower.split('_').any(|part| NAMES.contains(&part)))
 }
 
 /// Whether a text is made of such words only (`linux-x64`, `x86_64-unknown-linux-musl`).

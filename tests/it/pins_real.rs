@@ -172,3 +172,87 @@ fn what_mercurial_checks_out() {
         &["https://e.org/x exact @https://e.org/x"],
     );
 }
+
+#[test]
+fn lists_that_branches_choose() {
+    check(
+        &[(
+            "x.sh",
+            "#!/bin/bash\nif old; then\n  list=(podman=3.4.4 skopeo)\nelse\n  list=(podman skopeo)\nfi\napt-get install ${list[@]}\n",
+        )],
+        &["podman exact @podman=3.4.4", "podman none @podman", "skopeo none @skopeo"],
+    );
+    check(
+        &[(
+            "x.sh",
+            "case $ID in\n  debian) PM=apt-get; P=\"curl libc6\" ;;\n  *) PM=yum; P=\"curl glibc\" ;;\nesac\n$PM install -y $P\n",
+        )],
+        &["curl none @curl", "libc6 none @libc6", "curl none @curl", "glibc none @glibc"],
+    );
+}
+
+#[test]
+fn helpers_that_download() {
+    let digest = "0123456789abcdef".repeat(4);
+    let text = format!(
+        "#!/bin/sh\n. $HELPERS/x.sh\na=$(download_with_retry \"https://e.org/latest/a.zip\")\ndownload_file https://e.org/b-1.2.3.tgz b.tgz {digest}\n"
+    );
+    check(
+        &[("x.sh", &text)],
+        &[
+            "https://e.org/latest/a.zip none @https://e.org/latest/a.zip",
+            "https://e.org/b-1.2.3.tgz content @https://e.org/b-1.2.3.tgz",
+        ],
+    );
+}
+
+#[test]
+fn platforms_by_the_name_of_the_variable() {
+    check(
+        &[(
+            "x.sh",
+            "#!/bin/sh\nHOSTARCH=$(own_function)\ncurl -Lo x https://e.org/v1.2.3/x_${HOST_OS}_${HOSTARCH}.tgz\ncurl -Lo y https://e.org/v$OS_VERSION/y.tgz\n",
+        )],
+        &[
+            "https://e.org/v1.2.3/x_…_….tgz exact @https://e.org/v1.2.3/x_${HOST_OS}_${HOSTARCH}.tgz",
+            "https://e.org/v…/y.tgz unknown @https://e.org/v$OS_VERSION/y.tgz",
+        ],
+    );
+}
+
+#[test]
+fn what_is_only_read() {
+    check(
+        &[(
+            "x.sh",
+            "#!/bin/sh\na=$(wget https://e.org/latest -q -O - 2>&1 || true)\nb=$(wget https://e.org/x -O - 2>/dev/null)\n",
+        )],
+        &[],
+    );
+}
+
+#[test]
+fn sums_that_somebody_signed() {
+    check(
+        &[(
+            "x.sh",
+            "#!/bin/sh\ncurl -fsSLO https://e.org/v1.2.3/a.tgz && curl -fsSL https://e.org/v1.2.3/SUMS.txt.asc | gpgv --keyring=k --output - | grep \" a.tgz\\$\" | sha256sum -c -\ncurl -fsSL https://e.org/release.asc | apt-key add -\n",
+        )],
+        &[
+            "https://e.org/v1.2.3/a.tgz content @https://e.org/v1.2.3/a.tgz",
+            "https://e.org/v1.2.3/SUMS.txt.asc content @https://e.org/v1.2.3/SUMS.txt.asc",
+            "https://e.org/release.asc none @https://e.org/release.asc",
+        ],
+    );
+}
+
+#[test]
+fn resources_whose_attributes_are_computed() {
+    check(
+        &[(
+            "manifests/init.pp",
+            "class a {\n  ensure_resource('package', 'docker', merge($h, { ensure => $v }))\n  ensure_resource('package', 'curl', { ensure => '1.0-1' })\n  ensure_resource('package', 'git')\n}\n",
+        )],
+        &["docker unknown @docker", "curl exact @curl", "git none @git"],
+    );
+}

@@ -213,9 +213,18 @@ pub(super) fn python_name(name: &str) -> String {
     normal
 }
 
+/// A document without its blank lines and remarks, for each of which the parser keeps more than the
+/// line is long.
+fn toml(bytes: &[u8]) -> Option<toml::Table> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let says = |line: &&str| !line.trim_start().is_empty() && !line.trim_start().starts_with('#');
+    let text: String = text.split_inclusive('\n').filter(says).collect();
+    toml::from_str(&text).ok()
+}
+
 /// `uv.lock`, `poetry.lock`, `pdm.lock`, `pylock.toml`: lists of packages.
 pub(super) fn python(file: &'static str, bytes: &[u8]) -> Option<Lock> {
-    let document: toml::Table = toml::from_str(std::str::from_utf8(bytes).ok()?).ok()?;
+    let document: toml::Table = toml(bytes)?;
     let mut lock = Lock::new(file);
     let packages = document.get("package").or_else(|| document.get("packages"))?.as_array()?;
     // Older locks of Poetry and PDM list the digests apart.
@@ -252,7 +261,7 @@ pub(super) fn pipfile(bytes: &[u8]) -> Option<Lock> {
 
 /// `Cargo.lock` where it knows the package `own` (any where none is asked for).
 pub(super) fn cargo(bytes: &[u8], own: Option<&str>) -> Option<Lock> {
-    let document: toml::Table = toml::from_str(std::str::from_utf8(bytes).ok()?).ok()?;
+    let document: toml::Table = toml(bytes)?;
     let mut lock = Lock::new("Cargo.lock");
     let mut known = own.is_none();
     for package in document.get("package")?.as_array()? {

@@ -518,6 +518,7 @@ impl<'a> Manifest<'_, 'a> {
         let title = arguments.next().unwrap_or(Value::Null);
         let attributes = match arguments.next() {
             Some(Value::Object(entries)) => entries,
+            Some(Value::Unknown(name)) => vec![("ensure".to_owned(), Value::Unknown(name))],
             _ => Vec::new(),
         };
         if let Some(reader) = resources::reader_of("package") {

@@ -194,7 +194,9 @@ impl Interpreter<'_, '_> {
             "curl" | "wget" | "aria2c" | "axel" => return fetch::call(self, name, words, output),
             "sha256sum" | "sha512sum" | "sha384sum" | "sha1sum" | "md5sum" | "shasum" | "b2sum"
             | "gpg" | "gpg2" | "gpgv" | "cosign" | "minisign" | "openssl" | "signify" => {
-                self.verify(name, words, feed);
+                if self.verify(name, words, feed) {
+                    return Feed::Verified;
+                }
             }
             "docker" | "podman" | "nerdctl" | "buildah" | "crictl" | "ctr" | "skopeo"
             | "kubectl" | "oc" | "docker-compose" => self.containers(name, words, output),
@@ -209,6 +211,7 @@ impl Interpreter<'_, '_> {
             "svn" => self.subversion(words),
             "sed" | "perl" | "awk" => self.snapshot_in(words),
             _ if managers::is_known(name) => self.manager(name, words),
+            _ if name.to_ascii_lowercase().contains("download") => fetch::helper(self, words),
             _ => self.program(words),
         }
         Feed::Unknown

@@ -9,7 +9,7 @@ use crate::pins::audit::InputId;
 use crate::pins::classify;
 use crate::pins::environment::MachineFile;
 use crate::pins::input::Credit;
-use crate::pins::repository::file_name;
+use crate::pins::repository::{extension, file_name};
 use crate::pins::span::{Fragment, UNKNOWN};
 use crate::pins::strength::{Ecosystem, Strength};
 use std::sync::Arc;
@@ -212,7 +212,12 @@ pub(super) fn call(
     }
     let out_names: &[&str] =
         if curl { &["-o", "--output"] } else { &["-O", "--output-document", "--out"] };
-    let mut targets = arguments.values(out_names).map(|word| word.text().to_owned());
+    // Where the grammar lost the value, it was a `-` before a redirect.
+    let mut targets = arguments
+        .options
+        .iter()
+        .filter(|(name, _)| out_names.contains(&name.as_str()))
+        .map(|(_, value)| value.as_ref().map_or("-", |word| word.text()).to_owned());
     let remote_name = curl && arguments.has(&["-O", "--remote-name", "-J", "--remote-name-all"]);
     let mut feed = Feed::Unknown;
     let urls: Vec<Word> =
@@ -237,6 +242,19 @@ pub(super) fn call(
     feed
 }
 
+/// `download_with_retry URL [FILE] [DIGEST]`: a function of another file, by its name.
+pub(super) fn helper(shell: &mut Interpreter<'_, '_>, words: &[Word]) {
+    let Some(url) = words.iter().skip(1).find(|word| word.text().contains("://")) else { return };
+    let last = file_name(url.text().split(['?', '#']).next().unwrap_or_default()).to_owned();
+    let Some(id) = download(shell, url, &Output::Saved(last)) else { return };
+    if words.iter().any(|word| has_digest(word.text()) && word.text() != url.text())
+        && let Some(input) = shell.audit.input_mut(id)
+    {
+        let why = "the digest is handed to what downloads it".to_owned();
+        input.credit = Some(Credit { strength: Strength::Content, why });
+    }
+}
+
 /// One download, if it is one: a request whose answer nobody keeps is none.
 pub(super) fn download(
     shell: &mut Interpreter<'_, '_>,
@@ -252,8 +270,13 @@ pub(super) fn download(
     package.strength = classify::url(&text);
     let lower = text.to_ascii_lowercase();
     let path = lower.split(['?', '#']).next().unwrap_or_default();
-    // A key that is imported is what everything after it is trusted by.
+    // A key that is imported is what everything after it is trusted by; `x.tgz.asc` is a signature.
+    let stem = file_name(path.strip_suffix(".asc").unwrap_or_default());
+    let signed = extension(stem).is_some_and(|own| {
+        own.starts_with(|c: char| c.is_ascii_alphabetic()) && !["gpg", "key"].contains(&own)
+    });
     let key = path.ends_with(".asc")
+        && !signed
         && match destination {
             Output::Saved(file) => ["keyring", "trusted.gpg"].iter().any(|d| file.contains(d)),
             _ => true,
@@ -370,7 +393,8 @@ impl Interpreter<'_, '_> {
     }
 
     /// A checksum or signature program: which downloads does it hold?
-    pub(super) fn verify(&mut self, name: &str, words: &[Word], feed: &Feed) {
+    /// Answers whether what it writes is what somebody signed.
+    pub(super) fn verify(&mut self, name: &str, words: &[Word], feed: &Feed) -> bool {
         let arguments: Vec<&Word> = words.iter().skip(1).collect();
         let says = |option: &str| arguments.iter().any(|word| word.text() == option);
         let text: Vec<&str> = arguments.iter().map(|word| word.text()).collect();
@@ -383,7 +407,7 @@ impl Interpreter<'_, '_> {
             if asked && name != "md5sum" {
                 self.verify_sums(&arguments, feed);
             }
-            return;
+            return false;
         }
         let signature = match name {
             "gpg" | "gpg2" => says("--verify") || says("--decrypt"),
@@ -410,6 +434,7 @@ impl Interpreter<'_, '_> {
                 }
             }
         }
+        signature && name.starts_with("gpg")
     }
 
     /// `sha256sum -c`: by the lines it reads, or by a file of the repository.

@@ -105,7 +105,9 @@ impl Interpreter<'_, '_> {
         let mut words = Vec::new();
         // A part of a word that the grammar made a word of its own: behind and before backticks.
         let mut glued: Vec<Node<'_>> = Vec::new();
-        for child in node.named_children(&mut cursor).take(MAX_COMMAND) {
+        // A lone `-` before a redirect is a word that the grammar gives no name.
+        let named = |child: &Node<'_>| child.is_named() || child.kind() == "-";
+        for child in node.children(&mut cursor).filter(named).take(MAX_COMMAND) {
             let apart = glued.last().is_none_or(|last| last.end_byte() != child.start_byte());
             if apart {
                 words.extend(expander.glued(&glued));

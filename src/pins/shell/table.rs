@@ -689,7 +689,7 @@ pub(super) const MANAGERS: &[Manager] = &[
     Manager {
         names: &[
             "tfenv", "tgenv", "tofuenv", "nvm", "fnm", "pyenv", "rbenv", "nodenv", "goenv",
-            "volta", "asdf", "mise", "sdk",
+            "volta", "asdf", "mise", "sdk", "ghcup",
         ],
         ecosystem: Ecosystem::Tool,
         subcommands: &[("install", Install), ("use", Install)],

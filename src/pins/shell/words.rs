@@ -348,7 +348,9 @@ impl Expander<'_> {
             .filter(|_| !variable.odd)
             .and_then(|n| self.environment.get(n));
         match (constant, variable.operator.as_str()) {
-            (Some(constant), "" | ":-" | "-" | ":=" | "=" | ":?" | "?") => {
+            (Some(constant), "" | ":-" | "-" | ":=" | "=" | ":?" | "?")
+                if !self.is_fact(constant, &variable) =>
+            {
                 self.append_constant(constant, parts, &raw);
             }
             (None, ":-" | "-" | ":=" | "=") if variable.name.is_some() && !variable.odd => {
@@ -366,7 +368,9 @@ impl Expander<'_> {
                 parts.builder.replaced(&text, raw);
             }
             // However it is cut, it stays one.
-            (Some(constant), _) if constant.texts().eq([platform::FACT]) => {
+            (Some(constant), _)
+                if constant.texts().eq([platform::FACT]) || self.is_fact(constant, &variable) =>
+            {
                 parts.builder.replaced(platform::FACT, raw);
             }
             (Some(constant), operator @ ("/" | "//")) => {
@@ -400,6 +404,13 @@ impl Expander<'_> {
             }
             _ => parts.builder.unknown(raw),
         }
+    }
+
+    /// Whether a value that nobody knows is one of the platform, by the variable's name.
+    fn is_fact(&self, constant: &Constant, variable: &Variable<'_>) -> bool {
+        let unknown =
+            constant.texts().all(|text| !text.is_empty() && text.chars().all(|c| c == UNKNOWN));
+        unknown && variable.name.as_deref().is_some_and(platform::is_variable)
     }
 
     fn append_constant(&self, constant: &Constant, parts: &mut Parts, raw: &Range<usize>) {
