@@ -5,7 +5,7 @@ use super::outline;
 use crate::pins::span::Fragment;
 use crate::pins::yaml::{self, Node};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A lockfile.
 #[derive(Debug, Default)]
@@ -213,31 +213,56 @@ pub(super) fn python_name(name: &str) -> String {
     normal
 }
 
-/// A document without its blank lines and remarks, for each of which the parser keeps more than the
-/// line is long.
-fn toml(bytes: &[u8]) -> Option<toml::Table> {
+/// A list of packages, a package at a time: the whole as one document takes fifty times its size.
+/// What stands before and behind them comes with the first and the last. `None` where any of it is
+/// damaged, or no package is in it.
+fn each_part(bytes: &[u8], mut read: impl FnMut(&toml::Table)) -> Option<()> {
     let text = std::str::from_utf8(bytes).ok()?;
-    let says = |line: &&str| !line.trim_start().is_empty() && !line.trim_start().starts_with('#');
-    let text: String = text.split_inclusive('\n').filter(says).collect();
-    toml::from_str(&text).ok()
+    let mut part = String::new();
+    let mut any = false;
+    for line in text.split_inclusive('\n') {
+        let bare = line.trim();
+        if ["[[package]]", "[[packages]]"].contains(&bare) {
+            read(&toml::from_str(&part).ok()?);
+            part.clear();
+            any = true;
+        }
+        if !bare.is_empty() && !bare.starts_with('#') {
+            part.push_str(line);
+        }
+    }
+    read(&toml::from_str(&part).ok()?);
+    any.then_some(())
+}
+
+/// The packages of a part.
+fn packages(part: &toml::Table) -> &[toml::Value] {
+    let listed = part.get("package").or_else(|| part.get("packages"));
+    listed.and_then(toml::Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// `uv.lock`, `poetry.lock`, `pdm.lock`, `pylock.toml`: lists of packages.
 pub(super) fn python(file: &'static str, bytes: &[u8]) -> Option<Lock> {
-    let document: toml::Table = toml(bytes)?;
-    let mut lock = Lock::new(file);
-    let packages = document.get("package").or_else(|| document.get("packages"))?.as_array()?;
+    let mut found = Vec::new();
     // Older locks of Poetry and PDM list the digests apart.
-    let apart = document.get("metadata").and_then(|metadata| metadata.get("files"));
-    for package in packages {
-        let of = |key: &str| package.get(key).and_then(toml::Value::as_str).unwrap_or_default();
-        let name = of("name");
-        let listed = ["files", "wheels", "sdist", "archive", "vcs"]
-            .iter()
-            .any(|key| package.get(*key).is_some());
-        let git = package.get("source").is_some_and(|source| source.get("git").is_some());
-        let hashed = listed || git || apart.is_some_and(|files| files.get(name).is_some());
-        lock.add(&python_name(name), of("version"), hashed);
+    let mut apart = BTreeSet::new();
+    each_part(bytes, |part| {
+        let files = part.get("metadata").and_then(|metadata| metadata.get("files"));
+        apart.extend(
+            files.and_then(toml::Value::as_table).into_iter().flatten().map(|f| f.0.clone()),
+        );
+        for package in packages(part) {
+            let of = |key: &str| package.get(key).and_then(toml::Value::as_str).unwrap_or_default();
+            let listed = ["files", "wheels", "sdist", "archive", "vcs"]
+                .iter()
+                .any(|key| package.get(*key).is_some());
+            let git = package.get("source").is_some_and(|source| source.get("git").is_some());
+            found.push((of("name").to_owned(), of("version").to_owned(), listed || git));
+        }
+    })?;
+    let mut lock = Lock::new(file);
+    for (name, version, hashed) in found {
+        lock.add(&python_name(&name), &version, hashed || apart.contains(&name));
     }
     Some(lock)
 }
@@ -261,16 +286,18 @@ pub(super) fn pipfile(bytes: &[u8]) -> Option<Lock> {
 
 /// `Cargo.lock` where it knows the package `own` (any where none is asked for).
 pub(super) fn cargo(bytes: &[u8], own: Option<&str>) -> Option<Lock> {
-    let document: toml::Table = toml(bytes)?;
     let mut lock = Lock::new("Cargo.lock");
     let mut known = own.is_none();
-    for package in document.get("package")?.as_array()? {
-        let of = |key: &str| package.get(key).and_then(toml::Value::as_str).unwrap_or_default();
-        let source = of("source");
-        known |= source.is_empty() && own == Some(of("name"));
-        let hashed = source.is_empty() || source.starts_with("git+") || !of("checksum").is_empty();
-        lock.add(of("name"), of("version"), hashed);
-    }
+    each_part(bytes, |part| {
+        for package in packages(part) {
+            let of = |key: &str| package.get(key).and_then(toml::Value::as_str).unwrap_or_default();
+            let source = of("source");
+            known |= source.is_empty() && own == Some(of("name"));
+            let hashed =
+                source.is_empty() || source.starts_with("git+") || !of("checksum").is_empty();
+            lock.add(of("name"), of("version"), hashed);
+        }
+    })?;
     known.then_some(lock)
 }
 
@@ -387,6 +414,20 @@ mod tests {
                 b"[[package]]\nname = \"a_b\"\nversion = \"1.0\"\nwheels = [{hash = \"x\"}]\n",
             ),
             &["a-b 1.0 true"],
+        );
+        check(
+            python(
+                "poetry.lock",
+                b"# by hand\n\n[[package]]\nname = \"a\"\nversion = \"1.0\"\n\n[package.dependencies]\nb = \"*\"\n\n[[package]]\nname = \"b\"\nversion = \"2.0\"\n\n[metadata.files]\na = []\n",
+            ),
+            &["a 1.0 true", "b 2.0 false"],
+        );
+        check(
+            python(
+                "pylock.toml",
+                b"lock-version = \"1.0\"\n[[packages]]\nname = \"a\"\nversion = \"1.0\"\n[[packages.wheels]]\nname = \"x\"\n",
+            ),
+            &["a 1.0 true"],
         );
         check(
             pipfile(
