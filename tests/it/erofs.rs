@@ -115,13 +115,19 @@ fn mutations_of_erofs() {
         fs::write(tree.join(format!("a/some-file-{index}")), vec![1; index * 100]).unwrap();
     }
     std::os::unix::fs::symlink("x".repeat(200), tree.join("link")).unwrap();
-    for options in [["-zlz4hc", "-Efragments"], ["--chunksize=4096", "-x1"]] {
+    for options in [
+        ["-zlz4hc", "-Efragments"],
+        ["--chunksize=4096", "-x1"],
+        ["-zlzma", "-C16384"],
+        ["-zdeflate", "-C32768"],
+        ["-zzstd", "-C65536"],
+    ] {
         let image = folder.path().join(options[1]);
         if let Err(reason) =
             run("mkfs.erofs", &[options.as_slice(), &[text(&image), text(&tree)]].concat())
         {
             println!("skipped: {reason}");
-            return;
+            continue;
         }
         let original = fs::read(image).unwrap();
         let filesystem = Erofs::open(Arc::new(Bytes(original.clone()))).unwrap();
