@@ -3,6 +3,7 @@
 use super::aside::set_aside;
 use super::generated::{Half, maker};
 use super::packages::Packages;
+use super::root::Root;
 use super::verify::{Verdict, bytes, verify};
 use super::whole;
 use crate::model::{
@@ -34,8 +35,9 @@ pub fn collapse(changes: Vec<Change>, before: &Side<'_>, after: &Side<'_>) -> Co
     let mut judged: Vec<JudgedChange> =
         changes.into_iter().map(|change| work.judge(change)).collect();
     place(&mut judged, before, after);
-    whole::copies(&mut judged);
-    whole::directories(&mut judged);
+    let roots = (Root::of(&before.manifest.header), Root::of(&after.manifest.header));
+    whole::copies(&mut judged, roots);
+    whole::directories(&mut judged, roots);
     whole::facts(&mut judged, before, after);
     whole::carried(&mut judged, before, after);
     whole::tell_packages(&mut judged, &work.packages);

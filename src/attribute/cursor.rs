@@ -3,6 +3,7 @@
 //! The directories on the way to the last path stay open, so that a sorted list of paths fetches
 //! each directory once.
 
+use super::root::Root;
 use crate::model::path::Name;
 use crate::model::{
     Content, DirectoryContent, Entry, Fault, ShippedEntry, ShippedTree, Side, Tree, TreePath,
@@ -21,12 +22,19 @@ pub trait Level: Sized {
     /// The entry of that name.
     fn find(&self, name: &[u8]) -> Option<&Self::Entry>;
 
+    /// The entry as if root owned the top directory.
+    fn seen_as(entry: Self::Entry, root: Root) -> Self::Entry;
+
     /// The directory that the entry names; `None` where it is none or was not read.
     fn below(entry: &Self::Entry, source: &dyn TreeSource) -> Result<Option<Arc<Self>>, Fault>;
 }
 
 impl Level for Tree {
     type Entry = Entry;
+
+    fn seen_as(entry: Entry, root: Root) -> Entry {
+        root.entry(entry)
+    }
 
     fn find(&self, name: &[u8]) -> Option<&Entry> {
         self.get(name)
@@ -45,6 +53,10 @@ impl Level for Tree {
 impl Level for ShippedTree {
     type Entry = ShippedEntry;
 
+    fn seen_as(entry: ShippedEntry, _root: Root) -> ShippedEntry {
+        entry
+    }
+
     fn find(&self, name: &[u8]) -> Option<&ShippedEntry> {
         self.get(name)
     }
@@ -57,6 +69,7 @@ impl Level for ShippedTree {
 /// Looks up paths. A directory that is missing or damaged is recorded once and reads as empty.
 pub struct Cursor<'a, T> {
     source: &'a dyn TreeSource,
+    owner: Root,
     root: Option<Arc<T>>,
     /// Names and directories on the way to the last path.
     open: Vec<(Name, Option<Arc<T>>)>,
@@ -68,7 +81,7 @@ impl<'a> Cursor<'a, Tree> {
     /// Over what is.
     #[must_use]
     pub fn tree(side: &Side<'a>) -> Self {
-        Self::new(side.source, Tree::below(&side.manifest.header.root, side.source))
+        Self::new(side, Tree::below(&side.manifest.header.root, side.source))
     }
 }
 
@@ -77,17 +90,18 @@ impl<'a> Cursor<'a, ShippedTree> {
     #[must_use]
     pub fn shipped(side: &Side<'a>) -> Self {
         let root = side.manifest.header.shipped.as_ref();
-        Self::new(side.source, root.map(|id| side.source.shipped(id)).transpose())
+        Self::new(side, root.map(|id| side.source.shipped(id)).transpose())
     }
 }
 
 impl<'a, T: Level> Cursor<'a, T> {
-    fn new(source: &'a dyn TreeSource, root: Result<Option<Arc<T>>, Fault>) -> Self {
+    fn new(side: &Side<'a>, root: Result<Option<Arc<T>>, Fault>) -> Self {
         let (root, faults) = match root {
             Ok(root) => (root, Vec::new()),
             Err(fault) => (None, vec![(TreePath::root(), fault)]),
         };
-        Self { source, root, open: Vec::new(), faults }
+        let owner = Root::of(&side.manifest.header);
+        Self { source: side.source, owner, root, open: Vec::new(), faults }
     }
 
     /// Where directories come from.
@@ -95,7 +109,8 @@ impl<'a, T: Level> Cursor<'a, T> {
         self.source
     }
 
-    /// The entry at that path, no link followed; `None` for the root, which has no entry.
+    /// The entry at that path with root's owner as [`Root`] says, no link followed; `None` for the
+    /// root, which has no entry.
     pub fn get(&mut self, path: &TreePath) -> Option<T::Entry> {
         let names: Vec<&[u8]> = path.names().collect();
         let (last, parents) = names.split_last()?;
@@ -120,7 +135,8 @@ impl<'a, T: Level> Cursor<'a, T> {
             };
             self.open.push((name, below));
         }
-        self.top().and_then(|level| level.find(last).cloned())
+        let entry = self.top().and_then(|level| level.find(last).cloned())?;
+        Some(T::seen_as(entry, self.owner))
     }
 
     fn top(&self) -> Option<&Arc<T>> {

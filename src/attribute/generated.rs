@@ -3,7 +3,7 @@
 
 use super::cursor::{Cursor, absolute};
 use super::packages::Packages;
-use super::verify::FIRST_PERSON;
+use super::root::FIRST_PERSON;
 use crate::collect::packages::portage::split_version;
 use crate::model::encoding::encode_tree;
 use crate::model::{

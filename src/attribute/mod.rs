@@ -15,6 +15,7 @@ mod cursor;
 mod generated;
 mod packages;
 mod replaced;
+mod root;
 mod shipped;
 mod verify;
 mod whole;

@@ -19,6 +19,7 @@
 //! - A distribution of Python or Perl that came in another manager's package is that package's: its
 //!   own list was written before the packager moved files and left others out.
 
+use super::root::Root;
 use super::verify::capability_bytes;
 use crate::model::{
     Attribute, AttributeValue, Capabilities, Content, Deviation, DirectoryContent, Entry,
@@ -40,6 +41,7 @@ pub fn verify_shipped(side: &Side<'_>) -> Verification {
     let verifier = Verifier {
         source: side.source,
         owners,
+        root: Root::of(&side.manifest.header),
         has_mode: !lost("mode"),
         has_user: !lost("uid"),
         has_group: !lost("gid"),
@@ -75,6 +77,7 @@ enum Below {
 struct Verifier<'a> {
     source: &'a dyn TreeSource,
     owners: Accounts<'a>,
+    root: Root,
     has_mode: bool,
     has_user: bool,
     has_group: bool,
@@ -269,14 +272,14 @@ impl Verifier<'_> {
         if let Some(user) = &expectation.user
             && self.has_user
             && let Some(uid) = number(user, &self.owners.users)
-            && uid != entry.uid
+            && uid != self.root.uid(entry.uid)
         {
             attributes.push(attribute("user", text(user), name(entry.uid, &self.owners.users)));
         }
         if let Some(group) = &expectation.group
             && self.has_group
             && let Some(gid) = number(group, &self.owners.groups)
-            && gid != entry.gid
+            && gid != self.root.gid(entry.gid)
         {
             attributes.push(attribute("group", text(group), name(entry.gid, &self.owners.groups)));
         }

@@ -1,11 +1,9 @@
 //! One path against what its package expects of it.
 
+use super::root::FIRST_PERSON;
 use crate::model::{
     Capabilities, Content, Entry, Expectation, FileKind, ShippedSource, TreeSource,
 };
-
-/// Users and groups below this are the system's own (Debian's and Fedora's first person is 1000).
-pub(super) const FIRST_PERSON: u32 = 1000;
 
 /// How a path compares with what its package ships.
 #[derive(Clone, Debug, PartialEq, Eq)]

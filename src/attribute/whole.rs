@@ -2,6 +2,7 @@
 //! said of each package.
 
 use super::packages::Packages;
+use super::root::Root;
 use crate::model::{
     AttributeValue, Change, ChangeKind, ContentDigest, Disposition, FileKind, JudgedChange,
     PackageKey, Side, Subject, TreePath,
@@ -9,7 +10,7 @@ use crate::model::{
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Plain files that scripts copied from what their package ships, told by their bytes.
-pub(super) fn copies(judged: &mut [JudgedChange]) {
+pub(super) fn copies(judged: &mut [JudgedChange], roots: (Root, Root)) {
     let mut originals: HashMap<ContentDigest, (TreePath, PackageKey)> = HashMap::new();
     for one in judged.iter().filter(|one| one.disposition == Disposition::Explained) {
         if let (Some(digest), Subject::Path(path), Some(key)) =
@@ -22,7 +23,7 @@ pub(super) fn copies(judged: &mut [JudgedChange]) {
         if one.disposition != Disposition::Drift
             || one.package.is_some()
             || one.change.kind != ChangeKind::Added
-            || !is_plain(&one.change, FileKind::File, 0o7133)
+            || !is_plain(&one.change, FileKind::File, 0o7133, roots)
         {
             continue;
         }
@@ -45,7 +46,7 @@ fn digest(change: &Change) -> Option<ContentDigest> {
 }
 
 /// Directories that nobody lists and that came or went with nothing but explained paths below.
-pub(super) fn directories(judged: &mut [JudgedChange]) {
+pub(super) fn directories(judged: &mut [JudgedChange], roots: (Root, Root)) {
     struct Below {
         explained: bool,
         package: Option<PackageKey>,
@@ -59,7 +60,7 @@ pub(super) fn directories(judged: &mut [JudgedChange]) {
             && one.disposition == Disposition::Drift
             && own.explained
             && one.change.kind != ChangeKind::Modified
-            && is_plain(&one.change, FileKind::Directory, 0o6022)
+            && is_plain(&one.change, FileKind::Directory, 0o6022, roots)
         {
             one.disposition = Disposition::Explained;
             one.package = own.package;
@@ -76,14 +77,22 @@ pub(super) fn directories(judged: &mut [JudgedChange]) {
 }
 
 /// Of root's, of that kind, and without any of these bits.
-fn is_plain(change: &Change, kind: FileKind, bits: u16) -> bool {
+fn is_plain(change: &Change, kind: FileKind, bits: u16, roots: (Root, Root)) -> bool {
     let side = |name: &str| {
         let attribute = change.attribute(name)?;
         attribute.after.as_ref().or(attribute.before.as_ref())
     };
     matches!(side("kind"), Some(AttributeValue::Kind(own)) if *own == kind)
         && !matches!(side("mode"), Some(AttributeValue::Mode(mode)) if mode & bits != 0)
-        && matches!(side("uid"), Some(AttributeValue::Number(0)) | None)
+        && change.attribute("uid").is_none_or(|uid| match (&uid.before, &uid.after) {
+            (_, Some(AttributeValue::Number(uid))) => is_root(*uid, roots.1),
+            (Some(AttributeValue::Number(uid)), None) => is_root(*uid, roots.0),
+            _ => false,
+        })
+}
+
+fn is_root(uid: u64, root: Root) -> bool {
+    u32::try_from(uid).is_ok_and(|uid| root.uid(uid) == 0)
 }
 
 /// Packages of languages, which others may ship: what a program was built from comes and goes with
