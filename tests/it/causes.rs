@@ -646,3 +646,52 @@ fn a_fact_has_the_cause_that_names_it() {
     assert_eq!(first("/data"), CauseKind::CloudInit);
     assert_eq!(first("/mnt/nfs"), CauseKind::Ansible);
 }
+
+/// A provisioner that logs in as an ordinary user does its work by sudo: that is no person's.
+#[test]
+fn sudo_in_a_provisioners_session() {
+    let mut lab = Lab::new();
+    lab.file("/etc/moved", 102).file("/etc/own", 302);
+    lab.after.file("/tmp/terraform_77.sh", "");
+    lab.after.change("/tmp/terraform_77.sh", |one| one.ctime = Some(second(110)));
+    let line = |seconds: i64, text: &str| format!("{} web {text}", stamp(seconds));
+    let sudo = "sudo:   ops : TTY=pts/0 ; PWD=/home/ops ; USER=root ; COMMAND=/usr/bin/mv";
+    let accepted = "Accepted publickey for ops from 10.0.0.1 port 5 ssh2: ED25519 SHA256:K";
+    let closed = "pam_unix(sshd:session): session closed for user ops";
+    lab.log(
+        "/var/log/auth.log",
+        &[
+            line(100, &format!("sshd[7]: {accepted}")),
+            line(102, &format!("{sudo} /tmp/x /etc/moved")),
+            line(112, &format!("sshd[7]: {closed}")),
+            line(300, &format!("sshd[8]: {accepted}")),
+            line(302, &format!("{sudo} /tmp/x /etc/own")),
+            line(320, &format!("sshd[8]: {closed}")),
+        ],
+    );
+    lab.check("/etc/moved", &["terraform remote-exec strong"]);
+    lab.check("/etc/own", &["human ops strong"]);
+}
+
+/// What `pip` brought is in no package manager's log: it has the causes of its own files, and hands
+/// them to what it lists.
+#[test]
+fn a_virtual_environment_has_its_makers_cause() {
+    let mut lab = Lab::new();
+    let site = "/opt/venv/lib/python3.11/site-packages";
+    let info = format!("{site}/six-1.16.0.dist-info");
+    let digest = "LCa0a2j_xo_5m0U8HTBBNBNCLXBkg7-g-YpeiGJm564";
+    for (path, text) in [
+        (format!("{info}/METADATA"), "Metadata-Version: 2.1\nName: six\nVersion: 1.16.0\n".into()),
+        (format!("{info}/RECORD"), format!("six.py,sha256={digest},3\n")),
+        (format!("{site}/six.py"), "foo".to_owned()),
+    ] {
+        lab.after.file(&path, text);
+        lab.after.change(&path, |one| one.ctime = Some(second(100)));
+    }
+    let task = "ansible-pip: Invoked with name=['six'] virtualenv=/opt/venv state=present";
+    lab.log("/var/log/syslog", &[format!("{} web {task}", stamp(99))]);
+    lab.check(&format!("{info}/METADATA"), &["ansible pip strong"]);
+    lab.check("package six", &["ansible pip strong"]);
+    lab.check(&format!("{site}/six.py"), &["ansible pip strong"]);
+}

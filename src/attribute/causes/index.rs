@@ -1,11 +1,11 @@
 //! The events of a host, ready to be asked: by path, package, fact and time.
 
 use super::moment::{Moment, Moments};
-use super::sessions::{Session, Use, sessions};
+use super::sessions::{Session, Use, provisioner_at, sessions};
 use crate::collect::events::syslog::jobs::JOB;
 use crate::model::{
-    CauseKind, ContentDigest, Event, EventSubject, Evidence, PackageKey, TimeCertainty, Timestamp,
-    TreePath,
+    Cause, CauseKind, Confidence, ContentDigest, Event, EventSubject, Evidence, PackageKey,
+    TimeCertainty, Timestamp, TreePath,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -185,6 +185,21 @@ impl<'a> Index<'a> {
             self.lasting.push(number);
         }
         self.events.push(known);
+    }
+
+    /// The cause that an event is of, without a judgement on it: who did it, with what, and the
+    /// lines that say so. What sudo logs in a provisioner's session is the provisioner's.
+    pub fn told(&self, known: &Known<'_>) -> Cause {
+        let event = known.event;
+        let by_sudo = matches!(event.action.as_str(), "sudo" | "doas");
+        let time = event.time.filter(|_| by_sudo && event.actor == CauseKind::Human);
+        let tool = time.and_then(|time| provisioner_at(&self.sessions, &event.detail, time.at));
+        let (kind, detail, mut evidence) = match tool {
+            Some((session, kind, detail)) => (kind, detail, session.evidence.clone()),
+            None => (event.actor, event.detail.as_str(), Vec::new()),
+        };
+        evidence.push(known.evidence());
+        Cause { kind, detail: detail.to_owned(), confidence: Confidence::Weak, evidence }
     }
 
     fn get(&self, numbers: Option<&'_ Vec<usize>>) -> Vec<Known<'a>> {

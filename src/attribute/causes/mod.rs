@@ -24,7 +24,7 @@ mod windows;
 
 use crate::model::{
     Cause, CauseKind, Confidence, Disposition, Event, Evidence, JudgedChange, PackageKey, Side,
-    Subject,
+    Subject, TreePath,
 };
 use index::Index;
 use moment::{Moment, Moments};
@@ -112,10 +112,52 @@ pub fn causes<'a>(
         }
         change.causes = attribute(&index, &Case { change, moment: *moment });
     }
+    of_files(changes, &when, &index, before, after);
     prove(changes);
     inherit::inherit(changes, &when, &index, after);
     facts::inherit(changes, before, after);
     Attribution { index, moments: when }
+}
+
+/// What no package manager's log tells of (a virtual environment's own packages, modules that a
+/// program brings with it) has the causes of the file that says it is there.
+fn of_files(
+    changes: &mut [JudgedChange],
+    when: &[Option<Moment>],
+    index: &Index<'_>,
+    before: &Side<'_>,
+    after: &Side<'_>,
+) {
+    let is_open =
+        |one: &JudgedChange| one.disposition != Disposition::Explained && one.causes.is_empty();
+    let packages = before.manifest.records.packages.iter().chain(&after.manifest.records.packages);
+    let files: HashMap<&PackageKey, &TreePath> =
+        packages.map(|package| (&package.key, &package.evidence)).collect();
+    let wanted: HashMap<&TreePath, Vec<usize>> =
+        changes.iter().enumerate().fold(HashMap::new(), |mut wanted, (number, change)| {
+            if let Subject::Package(key) = &change.change.subject
+                && is_open(change)
+                && let Some(file) = files.get(key)
+            {
+                wanted.entry(*file).or_insert_with(Vec::new).push(number);
+            }
+            wanted
+        });
+    let mut found: Vec<(usize, Vec<Cause>)> = Vec::new();
+    for (change, moment) in changes.iter().zip(when) {
+        let Subject::Path(path) = &change.change.subject else { continue };
+        let Some(numbers) = wanted.get(path) else { continue };
+        let causes = match change.causes.is_empty() {
+            true => attribute(index, &Case { change, moment: *moment }),
+            false => change.causes.clone(),
+        };
+        found.extend(numbers.iter().map(|number| (*number, causes.clone())));
+    }
+    for (number, causes) in found {
+        if let Some(change) = changes.get_mut(number) {
+            change.causes = causes;
+        }
+    }
 }
 
 fn attribute(index: &Index<'_>, case: &Case<'_>) -> Vec<Cause> {

@@ -2,7 +2,7 @@
 //! can set, or the next best.
 
 use crate::attribute::cursor::Cursor;
-use crate::model::{Change, Fact, Side, Subject, Timestamp, Tree, TreePath};
+use crate::model::{Change, Fact, Package, PackageKey, Side, Subject, Timestamp, Tree, TreePath};
 use std::collections::HashMap;
 
 /// A time with what it is.
@@ -20,6 +20,8 @@ pub struct Moment {
 pub struct Moments<'a> {
     tree: Cursor<'a, Tree>,
     evidence: HashMap<(&'a str, &'a str), &'a TreePath>,
+    /// Files that tell of one package only: they were written when it was installed.
+    packages: HashMap<&'a PackageKey, &'a TreePath>,
 }
 
 impl<'a> Moments<'a> {
@@ -30,7 +32,15 @@ impl<'a> Moments<'a> {
             Some(((fact.scope.as_str(), fact.key.as_str()), path))
         };
         let evidence = after.manifest.records.facts.iter().filter_map(path).collect();
-        Self { tree: Cursor::tree(after), evidence }
+        let packages = &after.manifest.records.packages;
+        let mut told: HashMap<&TreePath, usize> = HashMap::new();
+        for package in packages {
+            let count = told.entry(&package.evidence).or_default();
+            *count = count.saturating_add(1);
+        }
+        let is_own = |one: &&Package| told.get(&one.evidence) == Some(&1);
+        let packages = packages.iter().filter(is_own).map(|one| (&one.key, &one.evidence));
+        Self { tree: Cursor::tree(after), evidence, packages: packages.collect() }
     }
 
     /// Where a path of the evidence lies in the tree, links among its directories followed.
@@ -48,7 +58,10 @@ impl<'a> Moments<'a> {
             Subject::Path(path) => self.path(path),
             Subject::Package(key) => match key.manager.as_str() {
                 "dpkg" => self.path(&TreePath::parse("/var/lib/dpkg/status")),
-                _ => None,
+                _ => {
+                    let file = *self.packages.get(key)?;
+                    self.path(file)
+                }
             },
             Subject::Fact { scope, key } => {
                 let path = *self.evidence.get(&(scope.as_str(), key.as_str()))?;

@@ -77,7 +77,7 @@ fn grade(
     known: &Known<'_>,
     named: &[(By, Known<'_>)],
 ) -> Found {
-    let mut evidence = vec![known.evidence()];
+    let Cause { kind, detail, mut evidence, .. } = index.told(known);
     let mut agrees = known.agrees(case.moment);
     if known.event.actor == CauseKind::Human
         && matches!(known.event.action.as_str(), "type" | "history")
@@ -129,15 +129,7 @@ fn grade(
             },
         });
     }
-    Found {
-        cause: Cause {
-            kind: known.event.actor,
-            detail: known.event.detail.clone(),
-            confidence,
-            evidence,
-        },
-        agrees,
-    }
+    Found { cause: Cause { kind, detail, confidence, evidence }, agrees }
 }
 
 /// The session of that user in which the change happened, where it was a person's.

@@ -3,7 +3,7 @@
 use super::index::Index;
 use super::{Attributor, Case, Found};
 use crate::collect::events::syslog::accounts::STEP;
-use crate::model::{AttributeValue, Cause, Confidence, FileKind, Subject};
+use crate::model::{AttributeValue, FileKind, Subject};
 
 /// The row of the table.
 pub static ATTRIBUTOR: Attributor = Attributor {
@@ -23,14 +23,6 @@ fn attribute(index: &Index<'_>, case: &Case<'_>) -> Vec<Found> {
         .naming_in(path)
         .into_iter()
         .filter(|known| known.event.action != STEP && known.agrees(case.moment));
-    let found = writes.map(|known| Found {
-        cause: Cause {
-            kind: known.event.actor,
-            detail: known.event.detail.clone(),
-            confidence: Confidence::Weak,
-            evidence: vec![known.evidence()],
-        },
-        agrees: true,
-    });
+    let found = writes.map(|known| Found { cause: index.told(&known), agrees: true });
     found.collect()
 }

@@ -1,7 +1,7 @@
 //! Who ran a transaction of a package manager: a tool's module, or a person.
 
 use super::index::{Index, Known};
-use super::sessions::{Use, session_at};
+use super::sessions::{Use, provisioner_at, session_at};
 use crate::model::{
     Cause, CauseKind, Confidence, Event, EventSubject, EventTime, TimeCertainty, Timestamp,
 };
@@ -33,11 +33,14 @@ pub fn outer(index: &Index<'_>, transaction: &Known<'_>) -> Cause {
         return cause(CauseKind::PackageManager, &event.detail, Confidence::Strong, Vec::new());
     };
     if let Some(known) = typed(index, event, at) {
-        let chain = vec![known.evidence()];
-        return cause(CauseKind::Human, &known.event.detail, Confidence::Strong, chain);
+        let Cause { kind, detail, evidence, .. } = index.told(&known);
+        return cause(kind, &detail, Confidence::Strong, evidence);
     }
     if let Some(user) = event.detail.split_once("(requested by ").map(|(_, user)| user) {
         let user = user.split(' ').next().unwrap_or_default();
+        if let Some((session, kind, detail)) = provisioner_at(&index.sessions, user, at) {
+            return cause(kind, detail, Confidence::Strong, session.evidence.clone());
+        }
         return cause(CauseKind::Human, user, Confidence::Strong, Vec::new());
     }
     if let Some(session) = session_at(&index.sessions, at) {

@@ -11,6 +11,11 @@ const LINGER: i64 = 60;
 /// What a run's last task is given at least, in seconds.
 const BRIEF: i64 = 10;
 
+/// Terraform's provisioner that runs commands.
+const REMOTE_EXEC: &str = "remote-exec";
+/// Packer's.
+const SHELL: &str = "shell";
+
 /// What a session was used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
@@ -62,6 +67,22 @@ pub fn session_at(sessions: &[Session], at: Timestamp) -> Option<&Session> {
         let is_idle = session.idle_from.is_some_and(|from| at.seconds > from);
         (is_idle, session.window.length())
     })
+}
+
+/// The provisioner in whose session a user ran a command by sudo, with what of it ran commands; a
+/// provisioner that logs in as such a user does all its work so.
+pub fn provisioner_at<'a>(
+    sessions: &'a [Session],
+    user: &str,
+    at: Timestamp,
+) -> Option<(&'a Session, CauseKind, &'static str)> {
+    let open = sessions.iter().filter(|one| one.is_of(user) && one.window.contains(at));
+    let session = open.min_by_key(|session| session.window.length())?;
+    match session.used_for {
+        Use::Tool(CauseKind::Terraform, _) => Some((session, CauseKind::Terraform, REMOTE_EXEC)),
+        Use::Tool(CauseKind::Packer, _) => Some((session, CauseKind::Packer, SHELL)),
+        _ => None,
+    }
 }
 
 /// All logins of the events, each once although several logs tell it.
@@ -247,8 +268,8 @@ fn ansible(sessions: &mut [Session], events: &[Known<'_>]) {
 fn provisioners(sessions: &mut [Session], events: &[Known<'_>], moments: &mut Moments<'_>) {
     for known in events.iter().filter(|known| known.event.action == "leave") {
         let (kind, detail, other) = match known.event.actor {
-            CauseKind::Terraform => (CauseKind::Terraform, "remote-exec", "file"),
-            CauseKind::Packer => (CauseKind::Packer, "shell", "file"),
+            CauseKind::Terraform => (CauseKind::Terraform, REMOTE_EXEC, "file"),
+            CauseKind::Packer => (CauseKind::Packer, SHELL, "file"),
             _ => continue,
         };
         let Some(EventSubject::Path(path)) = known.event.subjects.first() else { continue };

@@ -29,7 +29,7 @@ fn attribute(index: &Index<'_>, case: &Case<'_>) -> Vec<Found> {
     let moment = Moment { at: time.at, is_certain: false, is_own: true };
     let is_sure = !step.event.forgeable && time.certainty == TimeCertainty::Exact;
     let namers = known.iter().filter(|one| one.event.action != STEP && one.agrees(Some(moment)));
-    let named: Vec<Found> = namers.map(|one| of(one, step, is_sure)).collect();
+    let named: Vec<Found> = namers.map(|one| of(index, one, step, is_sure)).collect();
     if !named.is_empty() {
         return named;
     }
@@ -41,18 +41,12 @@ fn attribute(index: &Index<'_>, case: &Case<'_>) -> Vec<Found> {
     ran.collect()
 }
 
-fn of(known: &Known<'_>, step: &Known<'_>, is_sure: bool) -> Found {
+fn of(index: &Index<'_>, known: &Known<'_>, step: &Known<'_>, is_sure: bool) -> Found {
     let confidence = match is_sure && !known.event.forgeable {
         true => Confidence::Strong,
         false => Confidence::Weak,
     };
-    Found {
-        cause: Cause {
-            kind: known.event.actor,
-            detail: known.event.detail.clone(),
-            confidence,
-            evidence: vec![known.evidence(), step.evidence()],
-        },
-        agrees: true,
-    }
+    let mut cause = Cause { confidence, ..index.told(known) };
+    cause.evidence.push(step.evidence());
+    Found { cause, agrees: true }
 }

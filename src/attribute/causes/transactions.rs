@@ -79,12 +79,7 @@ fn hold(index: &Index<'_>, case: &Case<'_>) -> Vec<Found> {
         if known.event.text.contains("hold") || known.event.detail == "dpkg_selections" {
             let agrees = known.agrees(case.moment);
             let confidence = if agrees { Confidence::Strong } else { Confidence::Weak };
-            let cause = Cause {
-                kind: known.event.actor,
-                detail: known.event.detail.clone(),
-                confidence,
-                evidence: vec![known.evidence()],
-            };
+            let cause = Cause { confidence, ..index.told(&known) };
             found.push(Found { cause, agrees });
         }
     }

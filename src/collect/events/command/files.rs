@@ -56,6 +56,19 @@ const EVERY_OPERAND: [&str; 24] = [
 ];
 
 impl Shell {
+    /// Directories that are made on the way to one, but for those at the root of the tree: these
+    /// are there.
+    fn parents(&mut self, word: &str) {
+        let mut rest = word.trim_end_matches('/');
+        while let Some((above, _)) = rest.rsplit_once('/') {
+            if !above.trim_start_matches('/').contains('/') && above.starts_with(['/', '~', '.']) {
+                break;
+            }
+            self.path(above);
+            rest = above;
+        }
+    }
+
     /// Whether the program is one of these.
     pub(super) fn files(&mut self, program: &str, arguments: &[&str]) -> bool {
         let given = given(program, arguments);
@@ -67,6 +80,9 @@ impl Shell {
             _ if EVERY_OPERAND.contains(&program) => {
                 let deep = matches!(program, "rm" | "mkdir");
                 given.operands.iter().for_each(|operand| self.named(operand, deep));
+                if program == "mkdir" && given.has(&["p", "parents"]) {
+                    given.operands.iter().for_each(|operand| self.parents(operand));
+                }
                 if matches!(program, "gzip" | "xz" | "bzip2" | "zstd") {
                     let end = match program {
                         "gzip" => "gz",
@@ -150,7 +166,10 @@ impl Shell {
     fn copy(&mut self, program: &str, given: &Given<'_>) {
         let operands = given.operands.as_slice();
         if program == "install" && given.has(&["d", "directory"]) {
-            operands.iter().for_each(|operand| self.named(operand, true));
+            for operand in operands {
+                self.named(operand, true);
+                self.parents(operand);
+            }
             return;
         }
         let (sources, target) = match (given.get(&["t", "target-directory"]), operands.split_last())
@@ -168,6 +187,9 @@ impl Shell {
         let deep = program == "rsync" || program == "mv" || given.has(&recursive);
         if target != "." {
             self.named(target, deep && program != "ln");
+        }
+        if program == "install" && given.has(&["D"]) {
+            self.parents(target);
         }
         for source in sources {
             // What lies at the end of a remote source is the name that it gets here.
@@ -393,6 +415,13 @@ mod tests {
         );
         check("install -m 0755 -o root app /usr/bin/app", &["/usr/bin/app", "/usr/bin/app/app"]);
         check("install -d -m 0700 /srv/x", &["/srv/x", "/srv/x/"]);
+        check("mkdir -p /srv/x/y", &["/srv/x/y", "/srv/x/y/", "/srv/x"]);
+        check("mkdir /srv/x/y", &["/srv/x/y", "/srv/x/y/"]);
+        check("cd /opt; mkdir -p a/b", &["/opt/a/b", "/opt/a/b/", "/opt/a"]);
+        check(
+            "install -D -m 644 x /opt/a/b/y",
+            &["/opt/a/b/y", "/opt/a/b", "/opt/a", "/opt/a/b/y/x"],
+        );
         check(
             "ln -sf /usr/share/zoneinfo/UTC /etc/localtime",
             &["/etc/localtime", "/etc/localtime/UTC"],

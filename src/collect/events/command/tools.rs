@@ -91,10 +91,18 @@ impl Shell {
             "python" | "python3" | "virtualenv" => self.python(program, arguments),
             "update-alternatives" | "alternatives" => self.alternatives(&given),
             "hostnamectl" | "timedatectl" | "localectl" => self.settings(&given),
-            "dpkg-divert" | "dpkg-statoverride" => {
-                given.operands.iter().for_each(|file| self.path(file));
+            "dpkg-divert" => {
+                for file in &given.operands {
+                    self.path(file);
+                    // Its own choice where none is made.
+                    self.path(&format!("{file}.distrib"));
+                }
                 given.all(&["divert"]).for_each(|file| self.path(file));
                 self.path("/var/lib/dpkg/diversions");
+            }
+            // `--add OWNER GROUP MODE FILE`, `--remove FILE`.
+            "dpkg-statoverride" => {
+                given.operands.last().into_iter().for_each(|file| self.path(file));
                 self.path("/var/lib/dpkg/statoverride");
             }
             "make" | "gmake" | "ninja" | "cmake" | "meson" => self.build(program, &given),
@@ -603,7 +611,10 @@ mod tests {
         check("hostnamectl set-hostname web", &["/etc/hostname", "/etc/machine-info/"]);
         check("hostnamectl; hostname web; hostnamectl set-location x", &["/etc/machine-info"]);
         first("localectl set-locale LANG=C", 2, &["/etc/locale.conf", "/etc/default/locale"]);
-        first("dpkg-divert --rename --divert /a.real --add /a", 2, &["/a", "/a.real"]);
+        let diverted = ["/a", "/a.distrib", "/a.real", "/var/lib/dpkg/diversions"];
+        check("dpkg-divert --rename --divert /a.real --add /a", &diverted);
+        let overridden = ["/bin/a", "/var/lib/dpkg/statoverride"];
+        check("dpkg-statoverride --update --add root adm 2750 /bin/a", &overridden);
         first("make install PREFIX=/opt/x", 2, &["/opt/x", "/opt/x/"]);
         check("ldconfig", &["/etc/ld.so.cache", "/var/cache/ldconfig/"]);
     }
