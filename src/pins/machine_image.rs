@@ -46,6 +46,15 @@ pub fn strength(word: &str) -> Strength {
     Strength::Floating
 }
 
+/// The name of a template or a family, which is given to a newer one at any time.
+#[must_use]
+pub fn template_strength(word: &str) -> Strength {
+    match strength(word) {
+        held @ (Strength::Unknown | Strength::None) => held,
+        _ => Strength::Floating,
+    }
+}
+
 /// A reference to a parameter: `resolve:ssm:NAME:VERSION` holds that version.
 fn ssm_strength(lower: &str) -> Strength {
     let version = lower.strip_prefix("resolve:ssm:").and_then(|rest| rest.split_once(':'));

@@ -36,9 +36,15 @@ const VARIABLES: &[&str] = &[
     "BUILDOS",
     "BUILDPLATFORM",
     "DEB_HOST_ARCH",
+    "DISTRIB_CODENAME",
+    "DISTRIB_ID",
+    "DISTRIB_RELEASE",
+    "DISTRO",
     "GOARCH",
     "GOOS",
     "HOSTTYPE",
+    "ID",
+    "ID_LIKE",
     "MACHTYPE",
     "OSTYPE",
     "TARGETARCH",
@@ -47,7 +53,11 @@ const VARIABLES: &[&str] = &[
     "TARGETVARIANT",
     "UBUNTU_CODENAME",
     "VERSION_CODENAME",
+    "VERSION_ID",
     "arch",
+    "basearch",
+    "distro",
+    "releasever",
 ];
 
 /// Names of architectures, systems and C libraries, as files of releases have them.

@@ -256,3 +256,70 @@ fn resources_whose_attributes_are_computed() {
         &["docker unknown @docker", "curl exact @curl", "git none @git"],
     );
 }
+
+#[test]
+fn repositories_that_roll() {
+    check(
+        &[(
+            "x.sh",
+            "#!/bin/sh\nzypper ar -f https://download.opensuse.org/tumbleweed/repo/oss/ oss\nzypper addrepo https://download.opensuse.org/repositories/a/openSUSE_Tumbleweed/a.repo\nzypper ar https://download.opensuse.org/distribution/leap/15.6/repo/oss/ leap\ndnf config-manager --add-repo https://e.org/rpm/testing/e.repo\nyum-config-manager --add-repo=https://e.org/nightly\ndnf -y copr enable o/p\ndnf config-manager --set-enabled crb\n",
+        )],
+        &[
+            "https://download.opensuse.org/tumbleweed/repo/oss/ floating @https://download.opensuse.org/tumbleweed/repo/oss/",
+            "https://download.opensuse.org/repositories/a/openSUSE_Tumbleweed/a.repo floating @https://download.opensuse.org/repositories/a/openSUSE_Tumbleweed/a.repo",
+            "https://download.opensuse.org/distribution/leap/15.6/repo/oss/ exact @https://download.opensuse.org/distribution/leap/15.6/repo/oss/",
+            "https://e.org/rpm/testing/e.repo floating @https://e.org/rpm/testing/e.repo",
+            "https://e.org/nightly floating @https://e.org/nightly",
+            "o/p floating @o/p",
+        ],
+    );
+}
+
+#[test]
+fn personal_archives_and_repositories_that_are_off() {
+    check(
+        &[(
+            "user-data",
+            "#cloud-config\napt:\n  sources:\n    a.list:\n      source: deb http://ppa.launchpad.net/o/n/ubuntu jammy main\n      keyid: F430BBA5\nyum_repos:\n  epel-testing:\n    baseurl: http://e.org/epel/testing/9\n    enabled: false\n",
+        )],
+        &[
+            "http://ppa.launchpad.net/o/n/ubuntu floating @deb http://ppa.launchpad.net/o/n/ubuntu jammy main",
+        ],
+    );
+    check(
+        &[(
+            "tasks/main.yml",
+            "- yum_repository:\n    name: t\n    baseurl: http://e.org/testing/9\n    enabled: no\n",
+        )],
+        &[],
+    );
+}
+
+#[test]
+fn what_the_distribution_says_of_itself() {
+    check(
+        &[(
+            "x.sh",
+            "#!/bin/sh\n. /etc/os-release\ncurl -fsSL https://e.org/linux/$ID/gpg | gpg --dearmor > /usr/share/keyrings/e.gpg\ncurl -fsSLO https://e.org/v1.2.3/x-$ID-$VERSION_ID.tgz\n",
+        )],
+        &[
+            "https://e.org/linux/…/gpg none @https://e.org/linux/$ID/gpg",
+            "https://e.org/v1.2.3/x-…-….tgz exact @https://e.org/v1.2.3/x-$ID-$VERSION_ID.tgz",
+        ],
+    );
+}
+
+#[test]
+fn what_test_kitchen_runs_in_its_images() {
+    check(
+        &[(
+            "kitchen.yml",
+            "driver:\n  name: docker\nplatforms:\n- name: a\n  driver:\n    image: opensuse/leap:15\n    provision_command:\n    - curl -o b.sh -L https://e.org/b\n    - sh b.sh -x python3\n    - zypper install -y curl\n",
+        )],
+        &[
+            "opensuse/leap floating @opensuse/leap:15",
+            "https://e.org/b none @https://e.org/b",
+            "curl none @curl",
+        ],
+    );
+}

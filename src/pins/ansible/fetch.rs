@@ -64,7 +64,8 @@ impl Tasks<'_, '_> {
 
     /// apt, yum, zypper, Chocolatey and flatpak sources.
     pub(super) fn repository(&mut self, arguments: &Arguments) {
-        if self.is_removal(arguments) {
+        let off = arguments.get(&["enabled"]).and_then(|node| node.truth()) == Some(false);
+        if off || self.is_removal(arguments) {
             return;
         }
         let names = ["repo", "baseurl", "mirrorlist", "metalink", "flatpakrepo_url", "source"];

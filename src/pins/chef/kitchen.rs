@@ -5,7 +5,7 @@ use crate::pins::classify;
 use crate::pins::environment::Environment;
 use crate::pins::input::Input;
 use crate::pins::repository::SourceFile;
-use crate::pins::shell::{self, Expanded};
+use crate::pins::shell::{self, Context, Expanded};
 use crate::pins::span::{Fragment, FragmentBuilder, UNKNOWN};
 use crate::pins::strength::{Ecosystem, Strength};
 use crate::pins::yaml::{self, Node};
@@ -55,6 +55,14 @@ fn driver(driver: Option<&Node>, audit: &mut Audit<'_>) {
         let cloud = image.text().starts_with("ami-") || driver.get("image_id").is_some();
         if !cloud && !image.text().trim().is_empty() {
             shell::image(&Expanded::plain(image.clone()), &mut Environment::default(), audit);
+        }
+    }
+    // What is run while the image is built, one shell for each line.
+    if let Some(commands) = driver.get("provision_command") {
+        let lines = std::iter::once(commands).chain(commands.items());
+        let mut environment = Environment::default();
+        for line in lines.filter_map(Node::fragment) {
+            shell::audit(line, &mut environment, audit, Context::default());
         }
     }
     let Some(name) = driver.get("box").and_then(Node::fragment) else { return };

@@ -8,8 +8,9 @@ use super::{Placeholder, interpolate, module_version, word_range};
 use crate::pins::audit::Audit;
 use crate::pins::carrier::Carrier;
 use crate::pins::classify;
+use crate::pins::input::Input;
 use crate::pins::repository::{self, SourceFile};
-use crate::pins::shell::{self, Dialect};
+use crate::pins::shell::{self, Dialect, Expanded};
 use crate::pins::span::{Fragment, FragmentBuilder};
 use crate::pins::steps::Stage;
 use crate::pins::strength::{Ecosystem, Strength};
@@ -203,7 +204,11 @@ impl Pipeline<'_> {
             }
             let file = Arc::clone(&stage.audit.file().path);
             let word = shell::expand_value(&fragment, &stage.environment, &file);
-            shell::image(&word, &mut stage.environment, stage.audit);
+            if word.text().starts_with("macos-") && word.text().contains("-xcode-") {
+                hosted(&word, stage.audit);
+            } else {
+                shell::image(&word, &mut stage.environment, stage.audit);
+            }
         }
     }
 
@@ -283,6 +288,15 @@ impl Pipeline<'_> {
             }
         }
     }
+}
+
+/// A machine's image of GitLab's runners for macOS, which is no container.
+fn hosted(word: &Expanded, audit: &mut Audit<'_>) {
+    let place = audit.place(word.range.clone());
+    let mut input = Input::new(Ecosystem::MachineImage, word.text(), Strength::Floating, place)
+        .noting("the runner's image is brought up to date under the same name");
+    input.origin.clone_from(&word.origin);
+    audit.push(input);
 }
 
 #[cfg(test)]

@@ -122,6 +122,10 @@ impl Seed<'_, '_> {
     fn rpm_repository(&mut self, repository: &Node) {
         let address = repository.any(&["baseurl", "metalink", "mirrorlist"]);
         let Some(address) = address.and_then(Node::fragment) else { return };
+        if repository.get("enabled").and_then(Node::truth) == Some(false) {
+            // Nothing comes from it until somebody turns it on.
+            return;
+        }
         let before = self.audit.inputs().len();
         self.repository(&address.clone());
         if repository.get("gpgcheck").and_then(Node::truth) == Some(false) {

@@ -136,12 +136,7 @@ impl Template<'_, '_> {
             }
             Names::Image => self.image(word, machine_image::strength(&word.text)),
             Names::Moving => {
-                let held = match machine_image::strength(&word.text) {
-                    Strength::Unknown => Strength::Unknown,
-                    Strength::None => Strength::None,
-                    _ => Strength::Floating,
-                };
-                self.image(word, held);
+                self.image(word, machine_image::template_strength(&word.text));
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::interpret::Interpreter;
 use super::managers::Invocation;
 use super::package::{Package, is_local, is_url, may_hold_version};
+use super::sources;
 use super::words::Word;
 use crate::pins::classify::{self, is_unknown};
 use crate::pins::span::UNKNOWN;
@@ -92,6 +93,10 @@ const RPM_ARCHES: &[&str] =
 
 /// yum and dnf: `name-version-release.arch`, `@group`, files, URLs.
 pub(super) fn dnf(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) {
+    if ["config-manager", "copr enable"].contains(&invocation.subcommand) {
+        sources::rpm_repository(shell, invocation);
+        return;
+    }
     let group = invocation.subcommand.contains("group");
     let module = invocation.subcommand.starts_with("module");
     for word in &invocation.arguments.operands {
@@ -161,6 +166,10 @@ fn split_rpm(text: &str) -> (&str, &str) {
 
 /// zypper: `name=version`, `name>=version`, `name-version`, `pattern:name`.
 pub(super) fn zypper(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) {
+    if ["addrepo", "ar"].contains(&invocation.subcommand) {
+        sources::rpm_repository(shell, invocation);
+        return;
+    }
     let pattern =
         invocation.arguments.value(&["-t", "--type"]).is_some_and(|kind| kind.text() == "pattern");
     for word in &invocation.arguments.operands {

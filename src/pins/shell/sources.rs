@@ -33,7 +33,13 @@ const MOVING: &[&str] = &[
     "devel",
     "mainline",
     "current",
+    "tumbleweed",
+    "opensuse_tumbleweed",
+    "opensuse_factory",
 ];
+
+/// What is true of every PPA.
+const PPA: &str = "a PPA keeps only its newest packages";
 
 /// `add-apt-repository ppa:owner/name`, or a whole line.
 pub(super) fn apt_repository(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) {
@@ -45,11 +51,29 @@ pub(super) fn apt_repository(shell: &mut Interpreter<'_, '_>, invocation: &Invoc
         if text.starts_with("ppa:") {
             let package = Package::new(Ecosystem::Repository, word, text, "");
             let mut package = package.held(Strength::Floating);
-            package.note = Some("a PPA keeps only its newest packages".to_owned());
+            package.note = Some(PPA.to_owned());
             shell.package(package);
         } else {
             repository_word(shell, word);
         }
+    }
+}
+
+/// `zypper addrepo URL`, `dnf config-manager --add-repo URL`, `dnf copr enable owner/project`.
+pub(super) fn rpm_repository(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) {
+    let arguments = &invocation.arguments;
+    if invocation.subcommand == "copr enable" {
+        for word in arguments.operands.iter().take(1) {
+            let package = Package::new(Ecosystem::Repository, word, word.text(), "");
+            let mut package = package.held(Strength::Floating);
+            package.note = Some("a Copr project keeps only its newest builds".to_owned());
+            shell.package(package);
+        }
+        return;
+    }
+    let values = arguments.options.iter().filter_map(|(_, value)| value.as_ref());
+    for word in values.chain(&arguments.operands) {
+        repository_word(shell, word);
     }
 }
 
@@ -64,10 +88,17 @@ pub(super) fn repository_word(shell: &mut Interpreter<'_, '_>, word: &Word) {
     requested.clone_into(&mut package.requested);
     let moving = text
         .split(|c: char| c == '/' || c.is_whitespace())
+        .map(str::to_ascii_lowercase)
         .any(|part| MOVING.contains(&part.trim_end_matches("-backports")));
     if let Some((ecosystem, why)) = snapshot(&text) {
         shell.remember_snapshot(ecosystem, &why);
         package.strength = Strength::Content;
+    } else if ["//ppa.launchpad.net/", "//ppa.launchpadcontent.net/"]
+        .iter()
+        .any(|host| text.contains(host))
+    {
+        package.strength = Strength::Floating;
+        package.note = Some(PPA.to_owned());
     } else if moving {
         package.strength = Strength::Floating;
     } else {

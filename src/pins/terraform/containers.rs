@@ -2,10 +2,11 @@
 
 use super::{Configuration, each_below};
 use crate::pins::classify;
-use crate::pins::hcl::json;
 use crate::pins::hcl::module::inside;
 use crate::pins::hcl::syntax::{Body, Expr, Kind};
 use crate::pins::hcl::value::{Value, Word};
+use crate::pins::hcl::{self, json};
+use crate::pins::kubernetes;
 use crate::pins::strength::{Ecosystem, Strength};
 
 /// Objects in objects of a definition.
@@ -97,6 +98,14 @@ impl Configuration<'_, '_> {
         if kind == "helm_release" {
             self.helm(body);
         }
+        if let Some(manifest) = body.get("yaml_body") {
+            let value = self.evaluator.value(manifest);
+            for text in value.texts() {
+                hcl::within(text, self.audit, |audit| {
+                    kubernetes::audit_text(&text.fragment, audit)
+                });
+            }
+        }
     }
 
     fn google_containers(&mut self, kind: &str, body: &Body) {
@@ -158,12 +167,7 @@ impl Configuration<'_, '_> {
         }
     }
 
-    fn definition_text(
-        &mut self,
-        parsed: &Expr,
-        outer: &crate::pins::hcl::value::Text,
-        depth: usize,
-    ) {
+    fn definition_text(&mut self, parsed: &Expr, outer: &hcl::value::Text, depth: usize) {
         if depth > MAX_DEPTH {
             return;
         }
@@ -285,5 +289,11 @@ mod tests {
             &["redis@1.2.3:exact|1.2.3"],
         );
         check("resource \"helm_release\" \"x\" {\n chart = \"./redis\"\n}\n", &[]);
+        check(
+            "resource \"kubectl_manifest\" \"x\" {\n yaml_body = <<-YAML\n    apiVersion: v1\n    kind: \
+             Pod\n    metadata:\n      name: ${var.n}\n    spec:\n      containers:\n      - image: \
+             redis:7\n  YAML\n}\n",
+            &["redis@7:floating|redis:7"],
+        );
     }
 }

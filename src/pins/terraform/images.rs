@@ -70,6 +70,21 @@ impl Configuration<'_, '_> {
                     self.image(&word.text.clone(), Strength::Floating, &word);
                 }
             }
+            // Clones start from templates and library items by a name that is given to new ones.
+            "vsphere_virtual_machine" | "vsphere_content_library_item" => {
+                if let Some(word) = self.word(body, "name") {
+                    self.image(
+                        &word.text.clone(),
+                        machine_image::template_strength(&word.text),
+                        &word,
+                    );
+                }
+            }
+            "vsphere_ovf_vm_template" => {
+                if let Some(word) = self.word(body, "remote_ovf_url") {
+                    self.image(&word.text.clone(), classify::url(&word.text), &word);
+                }
+            }
             _ if NAMED.contains(&kind) => self.by_family(body),
             "docker_registry_image" | "docker_image" => {
                 if let Some(word) = self.word(body, "name") {
@@ -285,6 +300,19 @@ mod tests {
             &["p@:none|22_04-lts"],
         );
         check("data \"aws_ssm_parameter\" \"p\" {\n name = \"/app/password\"\n}\n", &[]);
+        check(
+            "data \"vsphere_virtual_machine\" \"t\" {\n name = \"ubuntu-template\"\n}\ndata \
+             \"vsphere_content_library_item\" \"i\" {\n name = var.item\n}\nvariable \"item\" {}\n",
+            &[
+                "ubuntu-template@ubuntu-template:floating|ubuntu-template",
+                "var.item@…:unknown|var.item",
+            ],
+        );
+        check(
+            "data \"openstack_images_image_v2\" \"u\" {\n name_regex = \"^Ubuntu 22\"\n most_recent = \
+             true\n}\n",
+            &["^Ubuntu 22@most_recent:none|true"],
+        );
     }
 
     #[test]
