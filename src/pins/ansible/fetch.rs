@@ -64,7 +64,7 @@ impl Tasks<'_, '_> {
 
     /// apt, yum, zypper, Chocolatey and flatpak sources.
     pub(super) fn repository(&mut self, arguments: &Arguments) {
-        let off = arguments.get(&["enabled"]).and_then(|node| node.truth()) == Some(false);
+        let off = arguments.get(&["enabled"]).and_then(Node::truth) == Some(false);
         if off || self.is_removal(arguments) {
             return;
         }

@@ -193,7 +193,7 @@ pub(super) fn zypper(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_
 /// with a version behind the repository.
 pub(super) fn apk(shell: &mut Interpreter<'_, '_>, invocation: &Invocation<'_>) {
     for repository in invocation.arguments.values(&["-X", "--repository"]) {
-        super::sources::repository_word(shell, repository);
+        sources::repository_word(shell, repository);
     }
     for word in &invocation.arguments.operands {
         let text = word.text();

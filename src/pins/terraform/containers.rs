@@ -102,7 +102,7 @@ impl Configuration<'_, '_> {
             let value = self.evaluator.value(manifest);
             for text in value.texts() {
                 hcl::within(text, self.audit, |audit| {
-                    kubernetes::audit_text(&text.fragment, audit)
+                    kubernetes::audit_text(&text.fragment, audit);
                 });
             }
         }
