@@ -4,6 +4,7 @@ use super::arguments::Arguments;
 use super::tasks::Tasks;
 use crate::pins::hcl::value::Text;
 use crate::pins::resource::{made, split};
+use crate::pins::yaml::Node;
 
 impl Tasks<'_, '_> {
     pub(super) fn get_url(&mut self, arguments: &Arguments) {
