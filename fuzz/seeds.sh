@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes seeds for the targets below fuzz/corpus, with the tools that make the real thing; a target
-# whose tools are missing has none. No root but for LVM and for logs of XFS and btrfs. One function a target; without arguments
+# whose tools are missing has none. No root but for LVM, for fast commits of ext4 and
+# for logs of XFS and btrfs. One function a target; without arguments
 # all of them.
 set -eu
 cd "$(dirname "$0")"
@@ -44,6 +45,24 @@ ext4() {
         debugfs -w -f "$work/requests" "$work/log" >/dev/null 2>&1
         head -c 1300K "$work/log" >"$out/log-$version"
     done
+    # Fast commits need a mount.
+    truncate -s 4M "$work/fast"
+    mke2fs -q -F -t ext4 -b 1024 -N 32 -J size=1,fast_commit_size=256 -E packed_meta_blocks=1 \
+        -O 'fast_commit,^metadata_csum,^resize_inode' "$work/fast"
+    mkdir -p "$work/mount"
+    if mount -o loop,commit=1000 "$work/fast" "$work/mount" 2>/dev/null; then
+        at="$work/mount"
+        mkdir "$at/d"
+        echo a >"$at/a"
+        sync -f "$at"
+        ln "$at/a" "$at/d/link"
+        rm "$at/a"
+        mkdir "$at/d/e"
+        seq 3000 >"$at/d/e/numbers"
+        sync "$at/d/e/numbers" "$at/d/link"
+        head -c 1340K "$work/fast" >"$out/fast"
+        umount "$at"
+    fi
 }
 
 xfs() {

@@ -3,43 +3,19 @@
 
 use super::btrfs_hostile::{SUPERBLOCK, seal};
 use super::btrfs_oracle::{cannot, make_image, words};
-use super::hostile::{Bytes, Walk, used_blocks};
+use super::hostile::{Bytes, Numbers, Walk, used_blocks};
 use super::mutations::{self, Sees};
 use super::oracle::{Exactness, Image, Mount, compare, run, text};
+use super::sequences::{KINDS, change, numbers, pick, sequences, synchronise};
 use driftcheck::filesystem::Filesystem;
 use driftcheck::filesystem::btrfs::Btrfs;
-use rustix::fs::{
-    CWD, FallocateFlags, RenameFlags, XattrFlags, fallocate, lremovexattr, lsetxattr, renameat_with,
-};
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{FileExt, symlink};
-use std::path::{Path, PathBuf};
+use rustix::fs::{XattrFlags, lsetxattr};
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
-
-/// A sequence that is the same each time.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, most: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % most
-    }
-
-    fn path(&mut self, top: &Path) -> PathBuf {
-        let directory = ["a", "b", "a/c", "sub"][self.below(4)];
-        top.join(directory).join(format!("name-{}", self.below(14)))
-    }
-}
-
-/// Writes everything out and lets go: what fails is not there to be done.
-fn synchronise(path: &Path) {
-    if let Ok(file) = File::open(path) {
-        file.sync_all().unwrap();
-    }
-}
 
 fn before(top: &Path, numbers: &mut Numbers) {
     for directory in ["a", "b", "a/c", "gone"] {
@@ -47,75 +23,15 @@ fn before(top: &Path, numbers: &mut Numbers) {
     }
     run("btrfs", &["subvolume", "create", text(&top.join("sub"))]).unwrap();
     for _ in 0..40 {
-        let path = numbers.path(top);
+        let path = pick(numbers, top);
         if path.is_dir() {
             continue;
         }
         let length = [0, 10, 1500, 5000, 40_000, 300_000][numbers.below(6)];
         fs::write(&path, words(length)).unwrap();
         lsetxattr(&path, "user.before", b"kept", XattrFlags::empty()).unwrap();
-        let other = numbers.path(top);
+        let other = pick(numbers, top);
         let _ = fs::hard_link(&path, other);
-    }
-}
-
-/// One change of whatever kind.
-fn change(top: &Path, numbers: &mut Numbers) {
-    let (path, other) = (numbers.path(top), numbers.path(top));
-    let at = [0, 100, 4096, 10_000, 131_072][numbers.below(5)];
-    let writable = || OpenOptions::new().read(true).write(true).open(&path);
-    match numbers.below(18) {
-        0 => drop(fs::write(&path, words(usize::try_from(at).unwrap()))),
-        1 | 2 => {
-            if let Ok(file) = writable() {
-                file.write_all_at(&words(9000), at).unwrap();
-            }
-        }
-        3 => {
-            if let Ok(file) = writable() {
-                file.set_len(at).unwrap();
-            }
-        }
-        4 => drop(fs::remove_file(&path)),
-        5 => drop(fs::rename(&path, &other)),
-        6 => drop(renameat_with(CWD, &path, CWD, &other, RenameFlags::EXCHANGE)),
-        7 => drop(fs::hard_link(&path, &other)),
-        8 => {
-            for index in 0..60 {
-                let name = format!("{}-{index}", "long".repeat(30));
-                let _ = fs::hard_link(&path, top.join("a").join(name));
-            }
-        }
-        9 => drop(lsetxattr(&path, "user.after", &words(500), XattrFlags::empty())),
-        10 => drop(lremovexattr(&path, "user.before")),
-        11 => drop(symlink("target/of/it", &path)),
-        12 => drop(fs::create_dir(&path)),
-        13 => {
-            if let Ok(file) = writable() {
-                fallocate(&file, FallocateFlags::KEEP_SIZE, at, 50_000).unwrap();
-            }
-        }
-        14 => {
-            if let Ok(file) = writable() {
-                let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-                fallocate(&file, flags, at, 8192).unwrap();
-            }
-        }
-        15 => {
-            if let (Ok(from), Ok(to)) = (File::open(&path), File::create(&other)) {
-                let _ = rustix::fs::ioctl_ficlone(&to, &from);
-            }
-        }
-        16 => {
-            let _ = run("chmod", &["4711", text(&path)]);
-        }
-        _ => drop(fs::remove_dir(&path)),
-    }
-    match numbers.below(6) {
-        0 => {}
-        1 => synchronise(&top.join(["a", "b", "a/c", "sub"][numbers.below(4)])),
-        2 | 3 => synchronise(&other),
-        _ => synchronise(&path),
     }
 }
 
@@ -139,11 +55,11 @@ fn check(seed: u64, options: &str, arguments: &[&str]) -> bool {
     {
         let options = format!("rw,commit=300{options}");
         let mount = Mount::new("btrfs", &image, &at, &options).unwrap();
-        let mut numbers = Numbers(seed);
+        let mut numbers = numbers(seed);
         before(&mount.0, &mut numbers);
         run("btrfs", &["filesystem", "sync", text(&mount.0)]).unwrap();
         for _ in 0..20 + numbers.below(40) {
-            change(&mount.0, &mut numbers);
+            change(&mount.0, &mut numbers, &KINDS);
         }
         copy(&image, &taken);
     }
@@ -178,11 +94,6 @@ fn logs_of_anything() {
 fn logs_of_compressed_files_in_small_blocks() {
     let arguments = ["-n", "4096", "-O", "^no-holes"];
     check_all(10_000..10_000 + sequences(), ",compress-force=zstd", &arguments);
-}
-
-/// How many sequences of changes are tried: each takes seconds.
-fn sequences() -> u64 {
-    if std::env::var_os("DRIFTCHECK_HEAVY").is_some() { 100 } else { 4 }
 }
 
 #[test]

@@ -210,31 +210,6 @@ fn an_external_journal_that_is_needed_is_named() {
     );
 }
 
-#[test]
-fn fast_commits_are_named() {
-    if let Some(reason) = cannot_mount("mkfs.ext4", "ext4") {
-        println!("skipped: {reason}");
-        return;
-    }
-    let folder = TempDir::new().unwrap();
-    let arguments = ["mkfs.ext4", "-b", "4096", "-O", "fast_commit"];
-    let image = make_image(folder.path(), 32, &arguments);
-    let copy = {
-        let mount =
-            Mount::new("ext4", &image, &folder.path().join("mount"), "rw,commit=1000").unwrap();
-        fs::write(mount.0.join("first"), b"in the log").unwrap();
-        sync(&mount.0);
-        let file = File::create(mount.0.join("second")).unwrap();
-        file.write_all_at(b"in a fast commit", 0).unwrap();
-        file.sync_all().unwrap();
-        cut_off(&image, "copy")
-    };
-    let faults = faults_of_root(&copy);
-    assert_eq!(faults.len(), 1, "{faults:?}");
-    let expected = "the journal's 1 fast commits are not replayed: the last changes to";
-    assert!(faults[0].starts_with(expected), "{faults:?}");
-}
-
 /// Where the partitions of a GPT with sectors of 512 bytes begin and end.
 fn partitions(raw: &Path) -> Vec<(u64, u64)> {
     let mut table = vec![0; 128 * 128];

@@ -36,6 +36,35 @@ pub fn visit(
     faults: &mut Vec<Fault>,
 ) -> Result<(), Fault> {
     file::refuse_encrypted(inode)?;
+    let (changes, own) = (&volume.changes, inode.number);
+    if changes.raw(own).is_none() && !changes.has_names(own) {
+        return visit_stored(volume, inode, visit, faults);
+    }
+    let mut flow = ControlFlow::Continue(());
+    if let Some(parent) = changes.parent_of_made(own) {
+        let links = [(own, b".".as_slice()), (parent, b"..")];
+        flow = links.into_iter().try_for_each(|(number, name)| visit(number, name));
+    } else {
+        // Its new bytes may count blocks that only memory had.
+        let stored = volume.stored_inode(own)?;
+        let mut pass = |number: u32, name: &[u8]| {
+            flow = changes.pass(own, (number, name), visit);
+            flow
+        };
+        visit_stored(volume, &stored, &mut pass, faults)?;
+    }
+    if flow.is_continue() {
+        let _ = changes.added(own, visit);
+    }
+    Ok(())
+}
+
+fn visit_stored(
+    volume: &Volume,
+    inode: &Inode,
+    visit: &mut Visit<'_>,
+    faults: &mut Vec<Fault>,
+) -> Result<(), Fault> {
     if inode.has(flags::INLINE_DATA) {
         return visit_inline(inode, visit, faults);
     }

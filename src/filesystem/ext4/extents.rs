@@ -126,6 +126,13 @@ fn parse(bytes: &[u8], expected: Option<(u16, u64)>) -> Result<Node, Fault> {
     Ok(Node { depth, entries })
 }
 
+/// One extent: its first block in the file, how many, and the first on the device where it was
+/// written.
+pub fn range(bytes: &[u8; ENTRY_LENGTH]) -> Result<(u64, u64, Option<u64>), Fault> {
+    let Entry { logical, blocks, is_written, physical } = parse_extent(bytes)?;
+    Ok((logical, blocks, is_written.then_some(physical)))
+}
+
 fn parse_index(bytes: &[u8]) -> Result<Entry, Fault> {
     let physical = u64::from(le16(bytes, 8)?) << 32 | u64::from(le32(bytes, 4)?);
     Ok(Entry { logical: le32(bytes, 0)?.into(), blocks: 0, is_written: false, physical })

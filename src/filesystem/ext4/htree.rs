@@ -26,7 +26,9 @@ const BLOCK_MASK: u32 = 0x0fff_ffff;
 
 /// The inode that the index leads to; `None` says nothing.
 pub fn find(volume: &Volume, inode: &Inode, name: &[u8]) -> Option<u32> {
-    let indexed = inode.has(flags::INDEX) && !inode.has(flags::INLINE_DATA | flags::CASEFOLD);
+    let indexed = inode.has(flags::INDEX)
+        && !inode.has(flags::INLINE_DATA | flags::CASEFOLD)
+        && !volume.changes.has_names(inode.number);
     if !indexed { None } else { search(volume, inode, name).ok().flatten() }
 }
 

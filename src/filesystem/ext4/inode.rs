@@ -9,8 +9,10 @@ use crate::model::{DeviceNumber, Fault, FileKind, Timestamp};
 
 /// Bytes of the part that all have.
 const CLASSIC_SIZE: usize = 128;
+/// `i_flags`.
+pub const FLAGS: usize = 0x20;
 /// Where `i_block` lies.
-const BLOCK_AREA: usize = 0x28;
+pub const BLOCK_AREA: usize = 0x28;
 /// Bytes of `i_block`: block pointers, an extent tree's root, a short target, inline bytes.
 pub const BLOCK_AREA_LENGTH: usize = 60;
 /// What Linux makes of `i_extra_isize` 0: the space of the fields that it knows.
@@ -71,17 +73,24 @@ pub struct Inode {
 impl Inode {
     /// Reads the bytes of inode `number`: exactly as many as the superblock says.
     pub fn parse(number: u32, raw: &[u8], superblock: &Superblock) -> Result<Self, Fault> {
+        let is_used = le16(raw, 0)? != 0 || le16(raw, 0x1a)? != 0;
+        if let Some(seed) = superblock.checksum_seed.filter(|_| is_used) {
+            verify(raw, extra_size(raw)?.unwrap_or(0), block_seed(number, raw, seed)?)?;
+        }
+        Self::parse_changed(number, raw, superblock)
+    }
+
+    /// The same of bytes that have no checksum of their own.
+    pub fn parse_changed(number: u32, raw: &[u8], superblock: &Superblock) -> Result<Self, Fault> {
         let extra = extra_size(raw)?;
-        let flags = le32(raw, 0x20)?;
+        let flags = le32(raw, FLAGS)?;
         let mode = le16(raw, 0)?;
         let links = le16(raw, 0x1a)?;
         if mode == 0 && links == 0 {
             return Err(Fault::damaged("it is not in use"));
         }
-        let checksum_seed = superblock
-            .checksum_seed
-            .map(|seed| verify(number, raw, extra.unwrap_or(0), seed))
-            .transpose()?;
+        let checksum_seed =
+            superblock.checksum_seed.map(|seed| block_seed(number, raw, seed)).transpose()?;
         if links == 0 {
             return Err(Fault::damaged("it was deleted"));
         }
@@ -160,10 +169,14 @@ fn extra_size(raw: &[u8]) -> Result<Option<usize>, Fault> {
     Ok(Some(extra))
 }
 
-/// Verifies the inode's checksum and returns the seed for those of its blocks.
-fn verify(number: u32, raw: &[u8], extra: usize, seed: u32) -> Result<u32, Fault> {
+/// What the checksums of an inode and of its blocks begin with.
+fn block_seed(number: u32, raw: &[u8], seed: u32) -> Result<u32, Fault> {
     let seed = crc32c(seed, &number.to_le_bytes());
-    let seed = crc32c(seed, slice(raw, 0x64, 4)?);
+    Ok(crc32c(seed, slice(raw, 0x64, 4)?))
+}
+
+/// Verifies the inode's checksum.
+fn verify(raw: &[u8], extra: usize, seed: u32) -> Result<(), Fault> {
     let mut computed = crc32c(seed, slice(raw, 0, 0x7c)?);
     computed = crc32c(computed, &[0; 2]);
     computed = crc32c(computed, slice(raw, 0x7e, CLASSIC_SIZE - 0x7e)?);
@@ -186,7 +199,7 @@ fn verify(number: u32, raw: &[u8], extra: usize, seed: u32) -> Result<u32, Fault
             computed & mask
         )));
     }
-    Ok(seed)
+    Ok(())
 }
 
 fn size(raw: &[u8], kind: FileKind, superblock: &Superblock) -> Result<u64, Fault> {

@@ -8,7 +8,7 @@ use super::inode::{Inode, flags};
 use super::volume::Volume;
 use crate::filesystem::bytes::{le32, to_usize};
 use crate::filesystem::runs::{Blocks, Run};
-use crate::model::Fault;
+use crate::model::{Fault, FileKind};
 
 const DIRECT: u64 = 12;
 const POINTER_LENGTH: usize = 4;
@@ -18,10 +18,21 @@ static HOLES: [u8; 64 << 10] = [0; 64 << 10];
 /// Consecutive runs from logical block `from` on: as many as one leaf knows, at least one. The
 /// last may reach beyond the end of the file.
 pub fn runs(volume: &Volume, inode: &Inode, from: u64) -> Result<Vec<Run>, Fault> {
-    if inode.has(flags::EXTENTS) {
-        return extents::runs(volume, inode, from);
+    let stored = || match inode.has(flags::EXTENTS) {
+        true => extents::runs(volume, inode, from),
+        false => pointer_runs(volume, inode, from),
+    };
+    // Of directories the blocks are stored as they were, and names are added to them.
+    if inode.kind == FileKind::Directory {
+        return stored();
     }
-    pointer_runs(volume, inode, from)
+    let runs = volume.changes.runs(inode.number, from, stored)?;
+    for run in &runs {
+        if let Some(first) = run.first {
+            volume.check_blocks(first, run.blocks)?;
+        }
+    }
+    Ok(runs)
 }
 
 /// A file's blocks by either map.

@@ -10,7 +10,8 @@
 //! |---|---|
 //! | [`superblock`] | the superblock, features |
 //! | [`volume`] | blocks after replay, group descriptors, inode tables |
-//! | [`journal`] | JBD2: which blocks are newer in the journal |
+//! | [`journal`] | JBD2: which blocks are newer in the journal, and what fast commits say |
+//! | [`changes`] | what fast commits change |
 //! | [`inode`] | one inode |
 //! | [`map`], [`extents`] | which blocks a file has |
 //! | [`mod@file`] | bytes of files and links |
@@ -18,6 +19,7 @@
 //! | [`xattr`], [`acl`] | extended attributes |
 
 mod acl;
+mod changes;
 mod checksum;
 mod directory;
 mod extents;
@@ -33,6 +35,7 @@ mod xattr;
 use super::{DirectoryEntry, Filesystem, Listing, Metadata, Node};
 use crate::block::BlockDevice;
 use crate::model::{Fault, FileKind, Name, Xattr};
+use changes::Changes;
 use inode::Inode;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -71,6 +74,8 @@ impl Ext4 {
             true => volume,
             false => volume.with_overlay(replay.overlay)?,
         };
+        let changes = Changes::of(&volume, replay.steps);
+        let volume = volume.with_changes(changes);
         let root = volume.inode(ROOT.into())?;
         if root.kind != FileKind::Directory {
             return Err(Fault::damaged(format!("the root is a {}", root.kind)));

@@ -1,5 +1,6 @@
 //! The blocks of the file system as they are after journal replay, and the inodes in them.
 
+use super::changes::Changes;
 use super::checksum::crc32c;
 use super::inode::Inode;
 use super::superblock::{self, Superblock, incompat, ro_compat};
@@ -9,7 +10,7 @@ use crate::filesystem::cache::Cache;
 use crate::model::Fault;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 /// Metadata is read in pieces of at least this length: neighbours are wanted next, and a device
@@ -34,6 +35,8 @@ pub struct Volume {
     /// The superblock.
     pub superblock: Superblock,
     overlay: Overlay,
+    /// What fast commits change after all that.
+    pub changes: Changes,
     cache: Cache,
     blocks_per_piece: u64,
 }
@@ -79,6 +82,7 @@ impl Volume {
             cache: Cache::new(block.saturating_mul(blocks_per_piece)),
             superblock,
             overlay,
+            changes: Changes::default(),
             blocks_per_piece: blocks_per_piece as u64,
         }
     }
@@ -93,6 +97,11 @@ impl Volume {
             return Err(Fault::damaged("the journal changes the block size"));
         }
         Ok(Self::new(replayed.device, superblock, replayed.overlay))
+    }
+
+    /// The same volume with what fast commits change.
+    pub fn with_changes(self, changes: Changes) -> Self {
+        Self { changes, ..self }
     }
 
     /// Bytes that are there: what the device has of what the superblock promises. No file can
@@ -182,13 +191,26 @@ impl Volume {
 
     /// Reads inode `number`.
     pub fn inode(&self, number: u64) -> Result<Inode, Fault> {
-        self.read_inode(number).map_err(|fault| fault.within(format_args!("inode {number}")))
+        // Numbers of inodes have 32 bits; what has more is none of those that there are.
+        let wanted = u32::try_from(number).unwrap_or(0);
+        let inode = match self.changes.raw(wanted) {
+            Some(raw) => Inode::parse_changed(wanted, raw, &self.superblock),
+            None => self.stored_inode(wanted),
+        };
+        inode.map_err(|fault| fault.within(format_args!("inode {number}")))
     }
 
-    fn read_inode(&self, number: u64) -> Result<Inode, Fault> {
+    /// Reads inode `number` as it was before all fast commits.
+    pub fn stored_inode(&self, number: u32) -> Result<Inode, Fault> {
+        let (block, range) = self.inode_place(number)?;
+        Inode::parse(number, block.get(range).unwrap_or_default(), &self.superblock)
+    }
+
+    /// Where the bytes of inode `number` lie: a block and a range of it.
+    pub fn inode_place(&self, number: u32) -> Result<(Block, Range<usize>), Fault> {
         let superblock = &self.superblock;
-        let wanted = u32::try_from(number).ok().filter(|number| *number <= superblock.inodes);
-        let (Some(wanted), Some(index)) = (wanted, number.checked_sub(1)) else {
+        let index = number.checked_sub(1).filter(|_| number <= superblock.inodes);
+        let Some(index) = index.map(u64::from) else {
             return Err(Fault::damaged(format!("of {} that there are", superblock.inodes)));
         };
         let per_group = u64::from(superblock.inodes_per_group);
@@ -200,7 +222,9 @@ impl Volume {
         let block =
             self.block(table.saturating_add(offset.checked_div(block_size).unwrap_or(0)))?;
         let within = to_usize(offset.checked_rem(block_size).unwrap_or(0))?;
-        Inode::parse(wanted, slice(&block, within, superblock.inode_size.into())?, superblock)
+        let length = usize::from(superblock.inode_size);
+        slice(&block, within, length)?;
+        Ok((block, within..within.saturating_add(length)))
     }
 
     /// The first block of a group's inode table.

@@ -5,13 +5,15 @@
 //! revoked block is not taken from the revoking transaction and those before it. Versions 1 to 3
 //! of the checksums, 64-bit numbers and escaped blocks are read.
 //!
-//! An external journal that is needed, a damaged journal and fast commits, which are small changes
-//! instead of blocks, are not replayed; the tree is shown as it is without them and the root's
-//! listing has the fault that says so.
+//! Fast commits, which are small changes instead of blocks, are handed on as such. An external
+//! journal that is needed and a damaged journal are not replayed; the tree is shown as it is without
+//! them and the root's listing has the fault that says so.
 
 mod fast_commit;
 mod log;
 mod transaction;
+
+pub use fast_commit::{Event, Step};
 
 use super::superblock::incompat;
 use super::volume::{JournalBlock, Overlay, Volume};
@@ -31,6 +33,8 @@ const MAX_FAULTS: usize = 100;
 pub struct Replay {
     /// Newer blocks.
     pub overlay: Overlay,
+    /// What fast commits change after that.
+    pub steps: Vec<Step>,
     /// What the tree lacks.
     pub faults: Vec<Fault>,
 }
@@ -48,6 +52,7 @@ pub fn replay(volume: &Volume) -> Replay {
     };
     outcome.unwrap_or_else(|fault| Replay {
         overlay: Overlay::new(),
+        steps: Vec::new(),
         faults: vec![fault.within(
             "the journal holds changes that could not be replayed, the tree is shown without them",
         )],
@@ -82,7 +87,9 @@ fn replay_log(volume: &Volume) -> Result<Replay, Fault> {
         replay.faults.push(Fault::damaged(format!("journal: {untold} more damaged blocks")));
     }
     replay.faults.extend(scan.fault.map(|fault| fault.within("journal")));
-    replay.faults.extend(fast_commit::fault(&log, scan.next_sequence));
+    let (steps, fault) = fast_commit::steps(&log, scan.next_sequence);
+    replay.steps = steps;
+    replay.faults.extend(fault.map(|fault| fault.within("the journal's fast commits")));
     Ok(replay)
 }
 
