@@ -137,6 +137,8 @@ impl Work<'_> {
     ) -> Case {
         let mut best: Option<Case> = None;
         for (key, expectation) in new {
+            let placed = self.as_its_place(key, expectation, entry);
+            let expectation = placed.as_ref().unwrap_or(expectation);
             let mut verdict = verify(entry, before, expectation, self.sources.1);
             if verdict == Verdict::Link {
                 verdict = self.leads_home(path, entry);
@@ -160,6 +162,29 @@ impl Work<'_> {
             }
         }
         best.unwrap_or_default()
+    }
+
+    /// pip, npm and their like record no owner: in a place of somebody's own (a virtual environment
+    /// in a home) what they install is that one's, and as writable by the group as the place is.
+    fn as_its_place(
+        &mut self,
+        key: &PackageKey,
+        expectation: &Expectation,
+        entry: &Entry,
+    ) -> Option<Expectation> {
+        let place = key.instance.as_deref().filter(|place| place.starts_with('/'))?;
+        let place = self.after.tree.get(&TreePath::parse(place))?;
+        if place.uid == 0 || expectation.user.is_some() || expectation.group.is_some() {
+            return None;
+        }
+        let is_shared = place.mode & 0o020 != 0 && entry.mode & 0o6002 == 0;
+        let is_own = (entry.uid, entry.gid) == (place.uid, place.gid);
+        Some(Expectation {
+            user: Some(place.uid.to_string()),
+            group: Some(place.gid.to_string()),
+            mode: expectation.mode.or((is_shared && is_own).then_some(entry.mode)),
+            ..expectation.clone()
+        })
     }
 
     /// A file of a package that did not change did, so it stands out.

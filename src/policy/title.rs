@@ -195,6 +195,8 @@ fn fact_detail(change: &Change) -> String {
     let shown: Vec<String> = change
         .attributes
         .iter()
+        // Nobody reads digests.
+        .filter(|one| one.name != "digest")
         .take(MAX_FACT_ATTRIBUTES)
         .map(|one| format!("{} {}", one.name, short(one.after.as_ref().or(one.before.as_ref()))))
         .collect();

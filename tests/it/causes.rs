@@ -689,9 +689,16 @@ fn a_virtual_environment_has_its_makers_cause() {
         lab.after.file(&path, text);
         lab.after.change(&path, |one| one.ctime = Some(second(100)));
     }
+    // In somebody's home the files are that one's.
+    for path in [site, &info, &format!("{info}/METADATA"), &format!("{site}/six.py")] {
+        lab.after.change(path, |one| (one.uid, one.gid) = (1000, 1000));
+    }
     let task = "ansible-pip: Invoked with name=['six'] virtualenv=/opt/venv state=present";
     lab.log("/var/log/syslog", &[format!("{} web {task}", stamp(99))]);
     lab.check(&format!("{info}/METADATA"), &["ansible pip strong"]);
     lab.check("package six", &["ansible pip strong"]);
     lab.check(&format!("{site}/six.py"), &["ansible pip strong"]);
+    let (changes, _) = lab.changes();
+    let file = changes.iter().find(|one| name(one) == format!("{site}/six.py")).unwrap();
+    assert_eq!(file.disposition, Disposition::Explained, "{}", shown(file));
 }
