@@ -702,3 +702,32 @@ fn a_virtual_environment_has_its_makers_cause() {
     let file = changes.iter().find(|one| name(one) == format!("{site}/six.py")).unwrap();
     assert_eq!(file.disposition, Disposition::Explained, "{}", shown(file));
 }
+
+/// An account that a history without times names was made in its user's session, whatever else ran.
+#[test]
+fn an_account_is_its_sessions() {
+    let mut lab = Lab::new();
+    let account = "eve:x:1001:1001::/home/eve:/bin/sh\n";
+    lab.before.file("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n");
+    lab.after
+        .file("/etc/passwd", format!("root:x:0:0:root:/root:/bin/bash\n{account}"))
+        .file("/root/.bash_history", "useradd -m eve\n");
+    lab.after.change("/etc/passwd", |one| one.ctime = Some(second(9000)));
+    let line = |seconds: i64, text: &str| format!("{} web {text}", stamp(seconds));
+    lab.log(
+        "/var/log/auth.log",
+        &[
+            line(100, "sshd[7]: Accepted password for root from 10.0.0.1 port 5 ssh2"),
+            line(110, "useradd[9]: new user: name=eve, UID=1001, GID=1001, home=/home/eve"),
+            line(120, "sshd[7]: pam_unix(sshd:session): session closed for user root"),
+        ],
+    );
+    lab.log(
+        "/var/log/syslog",
+        &[
+            line(105, "systemd[1]: Starting sweep.service - Sweep..."),
+            line(115, "systemd[1]: Finished sweep.service - Sweep."),
+        ],
+    );
+    lab.check("users/eve", &["human root weak"]);
+}

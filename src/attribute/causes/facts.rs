@@ -5,9 +5,12 @@ use crate::attribute::cursor::{Cursor, absolute};
 use crate::model::{Cause, Confidence, Content, JudgedChange, Side, Subject, TreePath};
 use std::collections::{BTreeSet, HashMap};
 
-/// Whether a quoted line holds the key, or what stands after the user or file in it.
+/// Whether a quoted line holds the key, or what stands after the user, file or kind in it.
 fn tells(cause: &Cause, key: &str) -> bool {
-    let key = key.rsplit_once(": ").map_or(key, |(_, key)| key).to_lowercase();
+    let key = key.rsplit_once(": ").map_or(key, |(_, key)| key);
+    let key =
+        key.rsplit_once(" /").map_or(key, |(before, _)| key.get(before.len()..).unwrap_or(key));
+    let key = key.trim_start().to_lowercase();
     cause.evidence.iter().any(|line| line.text.to_lowercase().contains(&key))
 }
 

@@ -3,6 +3,7 @@
 
 use super::index::{Index, Known};
 use super::moment::Moment;
+use super::sessions::Use;
 use super::windows::ran_at;
 use super::{Attributor, Case, Found};
 use crate::collect::events::syslog::accounts::STEP;
@@ -28,7 +29,19 @@ fn attribute(index: &Index<'_>, case: &Case<'_>) -> Vec<Found> {
     let Some(time) = step.event.time else { return Vec::new() };
     let moment = Moment { at: time.at, is_certain: false, is_own: true };
     let is_sure = !step.event.forgeable && time.certainty == TimeCertainty::Exact;
-    let namers = known.iter().filter(|one| one.event.action != STEP && one.agrees(Some(moment)));
+    // A history without times was typed in its user's session.
+    let is_typed = |one: &Known<'_>| {
+        one.event.time.is_none()
+            && matches!(one.event.action.as_str(), "history" | "type")
+            && index.sessions.iter().any(|session| {
+                session.used_for == Use::Person
+                    && session.is_of(&one.event.detail)
+                    && session.window.contains(time.at)
+            })
+    };
+    let namers = known
+        .iter()
+        .filter(|one| one.event.action != STEP && (one.agrees(Some(moment)) || is_typed(one)));
     let named: Vec<Found> = namers.map(|one| of(index, one, step, is_sure)).collect();
     if !named.is_empty() {
         return named;

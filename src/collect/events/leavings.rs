@@ -1,5 +1,5 @@
 //! What provisioners leave lying about: scripts of Terraform and Packer in `/tmp`, Ansible's
-//! working directories and backups.
+//! working directories and backups, and the places that are a tool's own.
 
 use super::log::at_path;
 use super::zone::{Zone, civil};
@@ -21,10 +21,31 @@ pub static COLLECTOR: Collector = Collector {
 /// Of one script; inline provisioners have some kilobytes.
 const MAX_SCRIPT: u64 = 1 << 20;
 
+/// Where tools keep what they know of themselves, and nobody else writes.
+const PLACES: [(CauseKind, &str); 7] = [
+    (CauseKind::Puppet, "/var/cache/puppet"),
+    (CauseKind::Puppet, "/var/lib/puppet"),
+    (CauseKind::Puppet, "/opt/puppetlabs/puppet/cache"),
+    (CauseKind::Chef, "/var/chef"),
+    (CauseKind::Chef, "/var/cache/chef"),
+    (CauseKind::Salt, "/var/cache/salt"),
+    (CauseKind::CloudInit, "/var/lib/cloud"),
+];
+
 fn collect(view: &View<'_>, records: &mut Records) {
     let mut reader = Reader::new(view, records, Stage::Events, 0);
     let zone = Zone::read(reader.filesystem);
     let mut sink = Sink::default();
+    for (actor, place) in PLACES {
+        let path = TreePath::parse(place);
+        if reader.directory(&path).is_some() {
+            let text = "the place where this tool keeps what it knows of itself";
+            let mut event = At { path: &path, line: None }.event(actor, "leave", "own state", text);
+            event.subjects = vec![EventSubject::Below(path.clone())];
+            event.forgeable = true;
+            sink.push(event);
+        }
+    }
     for path in view.found {
         let name = path.file_name().map(String::from_utf8_lossy).unwrap_or_default();
         if let Some((actor, detail)) = script(path, &name) {
