@@ -137,6 +137,10 @@ fn unalike(before: String, after: String) -> [String; 2] {
     if left_out == 0 || (fits(&before) && fits(&after)) {
         return [before, after];
     }
+    // Not from the middle of a word.
+    let mut rest = before.chars().skip(left_out).take(MAX_ALIKE);
+    let word = rest.position(|c| c == ' ').map_or(0, |at| at.saturating_add(1));
+    let left_out = left_out.saturating_add(word);
     [before, after].map(|text| std::iter::once('…').chain(text.chars().skip(left_out)).collect())
 }
 
@@ -255,6 +259,8 @@ mod tests {
         check("a b", "a c", ["a b", "a c"]);
         check("x", &long, ["x", &long]);
         let [before, after] = [format!("{long}no"), format!("{long}yes")];
-        check(&before, &after, ["…pam_env.so; no", "…pam_env.so; yes"]);
+        check(&before, &after, ["…no", "…yes"]);
+        let [before, after] = [format!("{long}pam_unix.so"), format!("{long}pam_unix.so nullok")];
+        check(&before, &after, ["…pam_unix.so", "…pam_unix.so nullok"]);
     }
 }

@@ -239,7 +239,10 @@ pub(super) fn what_happened(judged: &JudgedChange) -> String {
     if let Some(note) = &judged.note {
         text.push_str(&format!("; {}", format::escaped(note)));
     }
-    if let Some(file) = &judged.file {
+    // Many facts are named by their file.
+    let subject = judged.change.subject.to_string();
+    let file = judged.file.as_ref().map(ToString::to_string);
+    if let Some(file) = file.filter(|file| !subject.contains(file.as_str())) {
         text.push_str(&format!("; {file}"));
     }
     text

@@ -154,11 +154,11 @@ fn shares(subject: &EventSubject, event: &Event) -> bool {
 }
 
 /// What a person typed then, or ran by sudo.
-fn typed<'a>(index: &Index<'a>, event: &Event, at: Timestamp) -> Option<Known<'a>> {
+fn typed<'a>(index: &Index<'a>, transaction: &Event, at: Timestamp) -> Option<Known<'a>> {
     let typed = index.events.iter().filter(|known| {
         known.event.actor == CauseKind::Human
             && matches!(known.event.action.as_str(), "type" | "sudo" | "doas")
-            && known.event.subjects.iter().any(|subject| shares(subject, event))
+            && known.event.subjects.iter().any(|subject| shares(subject, transaction))
     });
     let fits = |known: &&Known<'_>| match known.window {
         Some(window) => window.contains(at),
@@ -168,7 +168,13 @@ fn typed<'a>(index: &Index<'a>, event: &Event, at: Timestamp) -> Option<Known<'a
                 && session.window.contains(at)
         }),
     };
-    typed.filter(fits).copied().max_by_key(|known| known.event.time)
+    // Of a history without times, the line that has the most of it; marks and holds run nothing.
+    let shared =
+        |event: &Event| event.subjects.iter().filter(|one| shares(one, transaction)).count();
+    typed.filter(fits).copied().max_by_key(|known| {
+        let runs = !known.event.text.contains("apt-mark ");
+        (known.event.time, runs, shared(known.event))
+    })
 }
 
 /// cloud-init's `apt_get_command` with its default wrapper options (`distros/debian.py`).
