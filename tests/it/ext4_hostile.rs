@@ -5,6 +5,7 @@ use super::hostile::{Bytes, Walk};
 use super::mutations::{self, Sees};
 use super::oracle::run;
 use driftcheck::filesystem::ext4::Ext4;
+use std::fmt::Write;
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
@@ -55,7 +56,7 @@ fn a_directory_in_itself_is_not_entered() {
     for (count, link) in [(1, "ln /a /a/b/again"), (2, "ln <2> /again")] {
         run("debugfs", &["-w", "-R", link, file.to_str().unwrap()]).unwrap();
         let filesystem = Ext4::open(Arc::new(Bytes(fs::read(&file).unwrap()))).unwrap();
-        assert_eq!(Walk::all(&filesystem).counts(), (129 + count, count));
+        assert_eq!(Walk::all(&filesystem).counts(), (130, count));
     }
 }
 
@@ -99,4 +100,26 @@ fn mutations_of_ext2() {
         return;
     }
     check(&["-t", "ext2", "-b", "1024"]);
+}
+
+/// Each directory names the next one twice: read to the end, that would be 2^30 of them.
+#[test]
+fn a_directory_that_is_listed_twice_is_entered_once() {
+    let folder = TempDir::new().unwrap();
+    let arguments = ["-t", "ext4", "-b", "1024", "-O", "metadata_csum,^has_journal"];
+    if image(folder.path(), &arguments).is_none() {
+        return;
+    }
+    let file = folder.path().join("image");
+    let (mut script, mut path) = (String::new(), String::new());
+    for _ in 0..30 {
+        let _ = writeln!(script, "mkdir {path}/d\nln {path}/d {path}/again");
+        path.push_str("/d");
+    }
+    let requests = folder.path().join("requests");
+    fs::write(&requests, script).unwrap();
+    let (requests, file) = (requests.to_str().unwrap(), file.to_str().unwrap());
+    run("debugfs", &["-w", "-f", requests, file]).unwrap();
+    let filesystem = Ext4::open(Arc::new(Bytes(fs::read(file).unwrap()))).unwrap();
+    assert_eq!(Walk::all(&filesystem).counts(), (129 + 30, 30));
 }

@@ -314,6 +314,11 @@ impl Filesystem for Btrfs {
         tree::scan_on(&self.volume, &subvolume.tree, range, &mut visit, &mut faults);
         faults.append(&mut damaged);
         listing.faults = faults.into_iter().map(|fault| within(node, place, fault)).collect();
+        // Tops of subvolumes have one number; where they may be listed is known.
+        listing.refuse_repeats(ROOT, |node| {
+            let is_directory = |inode: Inode| inode.kind == FileKind::Directory;
+            node.number > ROOT && self.inode(node).is_ok_and(|(_, inode)| is_directory(inode))
+        });
         if listing.entries.len() >= MAX_ENTRIES {
             listing
                 .faults

@@ -124,9 +124,6 @@ impl Ext4 {
 fn check_parent(node: &Node, inode: &Inode, parent: Option<u32>) -> Result<(), Fault> {
     let listed = node.state.as_ref().and_then(|state| state.downcast_ref::<ListedIn>());
     match (listed, parent) {
-        (Some(ListedIn(listed)), _) if inode.number == ROOT => {
-            Err(Fault::damaged(format!("the root is listed in directory {listed}")))
-        }
         (Some(ListedIn(listed)), Some(parent)) if *listed != parent => {
             Err(Fault::damaged(format!(
                 "inode {}: it lies in directory {parent} and is listed in {listed}",
@@ -197,6 +194,9 @@ impl Filesystem for Ext4 {
         directory::visit(&self.volume, &inode, &mut add, &mut listing.faults)?;
         check_parent(node, &inode, parent)?;
         listing.faults.append(&mut damaged);
+        listing.refuse_repeats(ROOT.into(), |node| {
+            self.inode(node).is_ok_and(|inode| inode.kind == FileKind::Directory)
+        });
         if is_full {
             listing
                 .faults

@@ -187,6 +187,9 @@ impl Filesystem for Xfs {
         // What was read before the fault is there all the same.
         listing.faults.extend(outcome.err());
         listing.faults.append(&mut damaged);
+        listing.refuse_repeats(self.volume.superblock.root, |node| {
+            self.inode_of(node, FileKind::Directory).is_ok()
+        });
         if is_full {
             let count = listing.entries.len();
             listing.faults.push(Fault::limit(format!("only {count} names were read")));
