@@ -31,8 +31,8 @@ pub(super) enum Codec {
     MicroLzma,
 }
 
-/// The largest dictionary that EROFS allows.
-const MICRO_LZMA_DICTIONARY: u32 = 8 << 20;
+/// The largest dictionary that EROFS allows, and the smallest that LZMA has.
+const MICRO_LZMA_DICTIONARY: (u32, u32) = (8 << 20, 4 << 10);
 /// Windows beyond 16 MiB are refused.
 const MAX_WINDOW_LOG: u32 = 24;
 
@@ -54,7 +54,10 @@ pub(super) fn unpack_start(codec: Codec, input: &[u8], output: &mut [u8]) -> Res
         Codec::MicroLzma => {
             let (properties, rest) = input.split_first().ok_or_else(|| damaged(&"it is empty"))?;
             let mut header = vec![!properties];
-            header.extend_from_slice(&MICRO_LZMA_DICTIONARY.to_le_bytes());
+            // Nothing lies further back than what is wanted is long.
+            let (most, least) = MICRO_LZMA_DICTIONARY;
+            let dictionary = u32::try_from(output.len()).unwrap_or(most).clamp(least, most);
+            header.extend_from_slice(&dictionary.to_le_bytes());
             // Of unknown length, and the byte that stood where the properties are.
             header.extend_from_slice(&[0xff; 8]);
             header.push(0);
