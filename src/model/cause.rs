@@ -118,3 +118,11 @@ pub struct Cause {
     /// What it rests on, in the order of the chain.
     pub evidence: Vec<Evidence>,
 }
+
+impl Cause {
+    /// Whether it is a job of the system of which no more is known than that it ran at the time.
+    #[must_use]
+    pub fn is_idle_job(&self) -> bool {
+        self.kind == CauseKind::SystemJob && self.confidence == Confidence::Weak
+    }
+}

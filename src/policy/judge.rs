@@ -96,6 +96,10 @@ pub fn judge(mut changes: Vec<JudgedChange>, policies: &Policies, now: Timestamp
             judged.rule = rule.map(|rule| rule.id.clone());
         }
     }
+    // Of what is expected anyway nobody needs to know which job of the system ran at the time.
+    for judged in changes.iter_mut().filter(|judged| judged.disposition != Disposition::Drift) {
+        judged.causes.retain(|cause| !cause.is_idle_job());
+    }
     let mut findings = findings::make(&changes, policies);
     findings.extend(idle_entries(policies, now, &matched));
     findings::order(&mut findings);

@@ -522,8 +522,7 @@ fn jobs_of_the_system() {
     lab.check("/srv/a", &["system-job cron as root: date > /srv/b weak"]);
     lab.check("/srv/b", &["system-job cron as root: date > /srv/b strong"]);
     lab.check("/etc/c", &["system-job renew.service weak"]);
-    let both = ["ssh-session anna from 10.0.0.1 weak", "system-job sweep.service weak"];
-    lab.check("/etc/d", &both);
+    lab.check("/etc/d", &["ssh-session anna from 10.0.0.1 weak"]);
 }
 
 /// A package that is removed with its configuration kept has the transaction that removed it.

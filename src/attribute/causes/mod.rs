@@ -116,7 +116,16 @@ pub fn causes<'a>(
     prove(changes);
     inherit::inherit(changes, &when, &index, after);
     facts::inherit(changes, before, after);
+    changes.iter_mut().for_each(|change| drop_idle_jobs(&mut change.causes));
     Attribution { index, moments: when }
+}
+
+/// Some job of the system always runs: beside anything else that is known, that one merely ran at
+/// the time says nothing.
+fn drop_idle_jobs(causes: &mut Vec<Cause>) {
+    if causes.iter().any(|cause| cause.kind != CauseKind::SystemJob) {
+        causes.retain(|cause| !cause.is_idle_job());
+    }
 }
 
 /// What no package manager's log tells of (a virtual environment's own packages, modules that a
