@@ -730,3 +730,27 @@ fn an_account_is_its_sessions() {
     );
     lab.check("users/eve", &["human root weak"]);
 }
+
+/// Where nothing tells of terminals, a history's lines tell by what they name which session was a
+/// person's; what else changed in it is then perhaps that one's.
+#[test]
+fn a_history_tells_whose_session_it_was() {
+    let mut lab = Lab::new();
+    lab.file("/etc/named", 105).file("/etc/unnamed", 110).file("/etc/later", 310);
+    lab.after.file("/root/.bash_history", "vi /etc/named\n./install\n");
+    lab.after.change("/root/.bash_history", |one| one.ctime = Some(second(9000)));
+    let line = |seconds: i64, text: &str| format!("{} web {text}", stamp(seconds));
+    let accepted = "Accepted publickey for root from 10.0.0.1 port 5 ssh2: ED25519 SHA256:K";
+    let closed = "pam_unix(sshd:session): session closed for user root";
+    let sessions = [(7, 100, 120), (8, 300, 320)].map(|(pid, from, to)| {
+        [
+            line(from, &format!("sshd[{pid}]: {accepted}")),
+            line(to, &format!("sshd[{pid}]: {closed}")),
+        ]
+    });
+    lab.log("/var/log/auth.log", sessions.as_flattened());
+    let session = "ssh-session root from 10.0.0.1 with SHA256:K weak";
+    lab.check("/etc/named", &["human root strong"]);
+    lab.check("/etc/unnamed", &[session, "human root weak"]);
+    lab.check("/etc/later", &[session]);
+}

@@ -2,7 +2,7 @@
 
 use super::index::{Known, Window};
 use super::moment::Moments;
-use crate::model::{CauseKind, EventSubject, Evidence, Timestamp};
+use crate::model::{CauseKind, EventSubject, Evidence, Timestamp, TreePath};
 
 /// Tasks further apart than this are of two runs, in seconds.
 const PAUSE: i64 = 300;
@@ -193,18 +193,25 @@ fn last_logins(sessions: &mut Vec<Session>, events: &[Known<'_>], last: Option<i
 fn persons(sessions: &mut [Session], events: &[Known<'_>], moments: &mut Moments<'_>) {
     for known in events.iter().filter(|known| known.event.actor == CauseKind::Human) {
         let event = known.event;
-        let at = match event.action.as_str() {
-            "sudo" | "su" | "doas" => event.time.map(|time| time.at),
-            "history" => {
-                let own = moments.path(&event.source).filter(|moment| moment.is_own);
-                own.map(|moment| moment.at)
-            }
-            "type" => event.time.map(|time| time.at),
-            _ => None,
+        let mut changed = |path: &TreePath| {
+            let own = moments.path(path).filter(|moment| moment.is_own);
+            own.map(|moment| moment.at)
         };
-        let Some(at) = at else { continue };
+        let at: Vec<Timestamp> = match (event.action.as_str(), event.time) {
+            ("sudo" | "su" | "doas" | "type", Some(time)) => vec![time.at],
+            ("history", _) => changed(&event.source).into_iter().collect(),
+            // When a line without a time was typed, what it names tells.
+            ("type", None) => {
+                let paths = event.subjects.iter().filter_map(|subject| match subject {
+                    EventSubject::Path(path) => Some(path),
+                    _ => None,
+                });
+                paths.filter_map(&mut changed).collect()
+            }
+            _ => continue,
+        };
         for session in sessions.iter_mut() {
-            if session.is_of(&event.detail) && session.window.contains(at) {
+            if session.is_of(&event.detail) && at.iter().any(|at| session.window.contains(*at)) {
                 session.is_interactive = true;
                 for subject in &event.subjects {
                     if let EventSubject::Fact { scope, key } = subject

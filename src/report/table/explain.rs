@@ -2,7 +2,7 @@
 //! of evidence quoted line by line.
 
 use super::Page;
-use crate::model::{Cause, DriftReport, JudgedChange, Subject, TextDiff};
+use crate::model::{Cause, DriftReport, Evidence, JudgedChange, Subject, TextDiff};
 use crate::report::{View, format, story};
 use comfy_table::Cell;
 use std::io::{self, Write};
@@ -112,7 +112,8 @@ fn chain(page: &mut Page<'_>, cause: &Cause) -> io::Result<()> {
     for (number, evidence) in cause.evidence.iter().enumerate() {
         // Several logs often have one line.
         let mut earlier = cause.evidence.iter().take(number);
-        let is_known = evidence.line.is_some() && earlier.any(|one| one.text == evidence.text);
+        let is_known =
+            evidence.line.is_some() && earlier.any(|one| message(one) == message(evidence));
         let text = match is_known {
             true => story::place(evidence) + ": the same line",
             false => story::evidence(evidence),
@@ -120,6 +121,12 @@ fn chain(page: &mut Page<'_>, cause: &Cause) -> io::Result<()> {
         page.paragraph(&text, 2)?;
     }
     Ok(())
+}
+
+/// A log's line as it was written, whether or not the log tells the process (`sudo[685]:`).
+fn message(evidence: &Evidence) -> (&str, &str) {
+    let (tag, text) = evidence.text.split_once("]:").unwrap_or(("", &evidence.text));
+    (tag.split('[').next().unwrap_or_default(), text)
 }
 
 #[cfg(test)]
