@@ -88,6 +88,16 @@ impl Value {
         Self::Text(Text::new(fragment, file))
     }
 
+    /// The texts that it may be within another text; `None` for an unknown one.
+    pub fn options(&self) -> Vec<Option<Text>> {
+        match self {
+            Self::Text(text) => vec![Some(text.clone())],
+            Self::Either(values) => values.iter().flat_map(Self::options).collect(),
+            Self::Null => vec![Some(Text::new(Fragment::default(), &Arc::from("")))],
+            Self::List(_) | Self::Object(_) | Self::Unknown(_) => vec![None],
+        }
+    }
+
     /// How many values it consists of, counted as far as `limit`.
     pub fn weight(&self, limit: usize) -> usize {
         let add = |count: usize, inner: &Self| {

@@ -139,7 +139,7 @@ fn joined(evaluator: &Evaluator<'_>, pieces: &[Piece], keeps_statements: bool) -
             Piece::Expression(whole, inner) => {
                 let found = evaluator.expression(inner.clone());
                 let site = fragment.raw_range(whole.clone());
-                let options = options(&found.value);
+                let options = found.value.options();
                 if options.len().saturating_mul(drafts.len()) > MAX_ALTERNATIVES {
                     for draft in &mut drafts {
                         draft.builder.unknown(site.clone());
@@ -168,16 +168,6 @@ fn joined(evaluator: &Evaluator<'_>, pieces: &[Piece], keeps_statements: bool) -
     match (values.next(), values.next()) {
         (Some(only), None) => only,
         (first, second) => Value::Either(first.into_iter().chain(second).chain(values).collect()),
-    }
-}
-
-/// The texts that a value may be within another text; `None` for an unknown one.
-fn options(value: &Value) -> Vec<Option<Text>> {
-    match value {
-        Value::Text(text) => vec![Some(text.clone())],
-        Value::Either(values) => values.iter().flat_map(options).collect(),
-        Value::Null => vec![Some(Text::new(Fragment::default(), &Arc::from("")))],
-        Value::List(_) | Value::Object(_) | Value::Unknown(_) => vec![None],
     }
 }
 
