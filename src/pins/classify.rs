@@ -379,7 +379,22 @@ pub fn url(word: &str) -> Strength {
     if spelled || words.any(|word| is_full_hash(word) || has_version(word)) {
         return Strength::Exact;
     }
+    if is_forge(host) {
+        return released(&lower);
+    }
     Strength::None
+}
+
+/// What the tag of a release in a forge's path says: `v7_1` names one release, `continuous` and
+/// `v1` are moved along.
+fn released(path: &str) -> Strength {
+    let Some((_, rest)) = path.split_once("/releases/download/") else { return Strength::None };
+    let tag = rest.split('/').next().unwrap_or_default();
+    if tag.bytes().any(|byte| byte.is_ascii_digit()) && !is_major_only(tag) {
+        Strength::Exact
+    } else {
+        Strength::Floating
+    }
 }
 
 /// `boost_1_82_0`, `2024-01-10`: three numbers and what stands between them.
@@ -486,6 +501,10 @@ mod tests {
         check("https://e.org/boost_1_82_0.tar.gz", Strength::Exact);
         check("https://e.org/builds/2024-01-10/x.iso", Strength::Exact);
         check("https://e.org/a/1/2/3", Strength::None);
+        check("https://github.com/o/r/releases/download/r7/x.tgz", Strength::Exact);
+        check("https://github.com/o/r/releases/download/v1/x.tgz", Strength::Floating);
+        check("https://github.com/o/r/releases/download/continuous/x", Strength::Floating);
+        check("https://e.org/o/r/releases/download/r7/x.tgz", Strength::None);
         check("https://e.org/job/x/lastSuccessfulBuild/artifact/\u{10fffe}", Strength::None);
         let commit = "0123456789abcdef0123456789abcdef01234567";
         check(&format!("https://raw.githubusercontent.com/o/r/{commit}/i.sh"), Strength::Content);

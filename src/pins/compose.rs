@@ -10,6 +10,7 @@ use super::carrier::Carrier;
 use super::classify;
 use super::dockerfile;
 use super::environment::{Constant, Environment};
+use super::image::ImageRef;
 use super::input::Origin;
 use super::repository::{self, SourceFile};
 use super::shell::{self, Dialect, Expanded};
@@ -221,6 +222,13 @@ impl Stage<'_, '_> {
 
     fn remote_word(&mut self, fragment: &Fragment) {
         let text = fragment.text().trim();
+        if text.starts_with("oci://") {
+            let image = ImageRef::parse(text);
+            let (strength, requested) = (image.strength(), image.requested());
+            let input = self.input(Ecosystem::Image, image.name, strength, fragment.raw_whole());
+            self.audit.push(input.requesting(&requested));
+            return;
+        }
         let remote = ["https://", "http://", "git://", "ssh://", "git@", "github.com/"];
         if !remote.iter().any(|scheme| text.starts_with(scheme)) {
             return;
@@ -289,10 +297,11 @@ mod tests {
             ],
         );
         check(
-            "x-a: &a\n  image: debian:12\nservices:\n  a: *a\n  b: {<<: *a}\ninclude:\n- https://e.org/x.git#main:sub\n- other.yaml\n",
+            "x-a: &a\n  image: debian:12\nservices:\n  a: *a\n  b: {<<: *a}\ninclude:\n- oci://e.org/c:1\n- https://e.org/x.git#main:sub\n- other.yaml\n",
             &[
                 "container-image debian floating @debian:12",
                 "container-image debian floating @debian:12",
+                "container-image e.org/c floating @oci://e.org/c:1",
                 "git https://e.org/x.git none @https://e.org/x.git#main:sub",
             ],
         );

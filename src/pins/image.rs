@@ -50,8 +50,18 @@ impl<'a> ImageRef<'a> {
                 // The variable may bring its own tag or digest along.
                 Strength::Unknown
             }
+            // Names are written small: this one stands for what somebody fills in.
+            (None, None) if self.is_placeholder() => Strength::Unknown,
             (None, None) => Strength::None,
         }
+    }
+
+    /// `BASEIMAGE`, `REPLACE_ME`: capitals throughout, which no repository's name has.
+    fn is_placeholder(&self) -> bool {
+        let letters = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
+        self.name.len() > 1
+            && self.name.bytes().all(|byte| letters(byte) || byte.is_ascii_digit())
+            && self.name.bytes().any(|byte| byte.is_ascii_uppercase())
     }
 
     /// Tag and digest as they are written, without the leading `:` and with the `@`.
@@ -167,6 +177,8 @@ mod tests {
         check("a/b:deadbeef", "a/b", Strength::Floating);
         check("debian:\u{10fffe}", "debian", Strength::Unknown);
         check("\u{10fffe}", "\u{10fffe}", Strength::Unknown);
+        check("BASE_IMAGE", "BASE_IMAGE", Strength::Unknown);
+        check("REGISTRY.LOCAL/debian", "REGISTRY.LOCAL/debian", Strength::None);
         check("\u{10fffe}/debian", "\u{10fffe}/debian", Strength::None);
     }
 }

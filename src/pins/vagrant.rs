@@ -211,11 +211,26 @@ impl Reader<'_, '_> {
     /// `config.vagrant.plugins = ["x"]`, or `{"x" => {"version" => "1"}}`.
     fn plugins(&mut self, code: &str, line: &Line) {
         let strings = self.strings(line);
-        let versions = code.contains("version");
-        let mut names =
-            strings.iter().filter(|range| self.fragment.get((*range).clone()) != "version");
-        while let Some(name) = names.next() {
-            let version = if versions { names.next() } else { None };
+        let at = |place: usize| line.code.start.saturating_add(place);
+        let mut inner = 0_usize;
+        for name in &strings {
+            if name.start < inner {
+                continue;
+            }
+            let from = name.end.saturating_sub(line.code.start).saturating_add(1);
+            let rest = code.get(from..).unwrap_or_default();
+            let options = rest.trim_start().strip_prefix("=>").map(str::trim_start);
+            let mut version = None;
+            if let Some(options) = options.filter(|options| options.starts_with('{')) {
+                let begin = code.len().saturating_sub(options.len());
+                let length = options.find('}').unwrap_or(options.len());
+                inner = at(begin.saturating_add(length));
+                let key = options.get(..length).and_then(|options| options.find("version"));
+                let key = key.map(|key| at(begin.saturating_add(key).saturating_add(8)));
+                version = key.and_then(|key| {
+                    strings.iter().find(|range| range.start > key && range.start < inner)
+                });
+            }
             let word = version.map(|range| self.fragment.get(range.clone())).unwrap_or_default();
             let (word, strength) = (word.to_owned(), classify::constraint(word));
             let subject = self.fragment.get(name.clone()).to_owned();
@@ -264,6 +279,9 @@ impl Reader<'_, '_> {
                 strings.iter().filter(|range| range.start > from).cloned().collect()
             } else if code.contains("image:") && code.contains(".run ") {
                 after("image:").into_iter().collect()
+            } else if code.contains(".run \"") && !code.trim_end().ends_with(',') {
+                // Docker's provisioner names the container after its image.
+                after(".run").into_iter().collect()
             } else if code.contains(".image =") {
                 after(".image =").into_iter().collect()
             } else {
@@ -342,18 +360,21 @@ mod tests {
             &CARRIER,
             &[(
                 "Vagrantfile",
-                "$script = <<~'EOF'\n  apt-get install -y curl\nEOF\nVagrant.require_version \">= 2.2\"\nVagrant.configure(\"2\") do |config|\n  config.vagrant.plugins = [\"vagrant-x\"]\n  config.vm.box = \"debian/bookworm64\" # why\n  # config.vm.box = \"old\"\n  config.vm.define \"web\" do |web|\n    web.vm.box = \"ubuntu/jammy64\"\n    web.vm.box_version = \"20240101.0.0\"\n    web.vm.provision \"shell\", inline: <<-SHELL\n      pip install x\n    SHELL\n    web.vm.provision \"shell\", inline: $script\n    web.vm.provision :shell, inline: \"npm ci\"\n    web.vm.provision \"docker\" do |d|\n      d.pull_images \"redis\"\n      d.run \"db\", image: \"postgres:16\"\n    end\n  end\nend\n",
+                "$script = <<~'EOF'\n  apt-get install -y curl\nEOF\nVagrant.require_version \">= 2.2\"\nVagrant.configure(\"2\") do |config|\n  config.vagrant.plugins = [\"vagrant-x\", {\"vagrant-y\" => {\"version\" => \"1.0.0\"}}, 'vagrant-z']\n  config.vm.box = \"debian/bookworm64\" # why\n  # config.vm.box = \"old\"\n  config.vm.define \"web\" do |web|\n    web.vm.box = \"ubuntu/jammy64\"\n    web.vm.box_version = \"20240101.0.0\"\n    web.vm.provision \"shell\", inline: <<-SHELL\n      pip install x\n    SHELL\n    web.vm.provision \"shell\", inline: $script\n    web.vm.provision :shell, inline: \"npm ci\"\n    web.vm.provision \"docker\" do |d|\n      d.pull_images \"redis\"\n      d.run \"db\", image: \"postgres:16\"\n      d.run \"mysql:8\"\n    end\n  end\nend\n",
             )],
             &[
                 "apt curl none @curl",
                 "tool vagrant range @>= 2.2",
                 "plugin vagrant-x none @vagrant-x",
+                "plugin vagrant-y exact @1.0.0",
+                "plugin vagrant-z none @vagrant-z",
                 "machine-image debian/bookworm64 none @debian/bookworm64",
                 "machine-image ubuntu/jammy64 exact @20240101.0.0",
                 "pip x none @x",
                 "npm ci content @ci",
                 "container-image redis none @redis",
                 "container-image postgres floating @postgres:16",
+                "container-image mysql floating @mysql:8",
             ],
         );
     }

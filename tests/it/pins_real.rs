@@ -323,3 +323,47 @@ fn what_test_kitchen_runs_in_its_images() {
         ],
     );
 }
+
+#[test]
+fn puppets_files_with_their_checksum() {
+    let sum = "a".repeat(64);
+    check(
+        &[(
+            "a.pp",
+            &format!(
+                "file {{ '/a': source => 'https://e.org/a', checksum => 'sha256', checksum_value => '{sum}' }}\nfile {{ '/b': source => 'https://e.org/b', checksum => 'sha256' }}\n"
+            ),
+        )],
+        &["https://e.org/a content @https://e.org/a", "https://e.org/b none @https://e.org/b"],
+    );
+}
+
+#[test]
+fn names_that_somebody_fills_in() {
+    check(
+        &[("Dockerfile", "FROM BASE_IMAGE\nFROM BASE_IMAGE:latest\n")],
+        &["BASE_IMAGE unknown @BASE_IMAGE", "BASE_IMAGE none @BASE_IMAGE:latest"],
+    );
+}
+
+#[test]
+fn the_newest_that_a_server_tells() {
+    check(
+        &[(
+            "a.sh",
+            "#!/bin/sh\nK=$(curl -sL https://e.org/release/stable.txt)\ncurl -LO https://e.org/release/$K/kubectl\nIP=$(curl -s https://e.org/my/address)\ncurl -O http://$IP/x\nwget $(curl -s https://api.github.com/repos/o/r/releases/latest | jq -r .url)\n",
+        )],
+        &[
+            "https://e.org/release/latest/kubectl none @https://e.org/release/$K/kubectl",
+            "http://…/x unknown @http://$IP/x",
+            "$(curl -s https://api.github.com/repos/o/r/releases/latest | jq -r .url) none @$(curl -s https://api.github.com/repos/o/r/releases/latest | jq -r .url)",
+        ],
+    );
+    check(
+        &[(
+            "b.sh",
+            "#!/bin/sh\ngit clone https://e.org/x && cd x && git checkout $(git describe --tags $(git rev-list --tags --max-count=1))\n",
+        )],
+        &["https://e.org/x floating @https://e.org/x"],
+    );
+}

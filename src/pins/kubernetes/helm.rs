@@ -157,6 +157,13 @@ fn read_values(file: &SourceFile, audit: &mut Audit<'_>) {
     }
 }
 
+/// The values that another file gives a chart.
+pub(super) fn given_values(text: &Fragment, audit: &mut Audit<'_>) {
+    for document in yaml::parse(text).documents {
+        values(&document, audit, 0);
+    }
+}
+
 fn values(node: &Node, audit: &mut Audit<'_>, depth: usize) {
     if depth > MAX_DEPTH {
         return;

@@ -96,6 +96,11 @@ pub(super) fn audit_text(text: &Fragment, audit: &mut Audit<'_>) {
     }
 }
 
+/// Audits the values that another file gives a Helm chart, like [`audit_text`].
+pub(super) fn audit_values(text: &Fragment, audit: &mut Audit<'_>) {
+    helm::given_values(text, audit);
+}
+
 /// One object, or a list of them.
 fn resource(object: &Node, audit: &mut Audit<'_>, depth: usize) {
     if depth > MAX_DEPTH {

@@ -147,7 +147,7 @@ impl Manifest<'_, '_> {
         let at = resource.at.clone();
         let kind = self.given(resource, &["checksum_type"]);
         let checksum = self
-            .text(resource, &["checksum", "checksum_value", "checksum_url"])
+            .text(resource, &["checksum_value", "checksum", "checksum_url"])
             .filter(|_| !["none", "md5", "md5lite", "mtime"].contains(&kind.as_str()))
             .filter(|text| !["md5", "sha256", "true", "false", "none"].contains(&text.text()));
         let target = self.or_title(resource, &["path", "destination", "target"]);

@@ -268,6 +268,9 @@ pub(super) fn download(
     }
     let mut package = Package::new(Ecosystem::Download, url, &text, "");
     package.strength = classify::url(&text);
+    if super::words::is_looked_up(url) {
+        package.strength = Strength::None;
+    }
     let lower = text.to_ascii_lowercase();
     let path = lower.split(['?', '#']).next().unwrap_or_default();
     // A key that is imported is what everything after it is trusted by; `x.tgz.asc` is a signature.

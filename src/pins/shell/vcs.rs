@@ -3,7 +3,7 @@
 use super::interpret::Interpreter;
 use super::options::{Arguments, Dashes};
 use super::package::{Package, is_local};
-use super::words::Word;
+use super::words::{Word, is_newest_tag};
 use crate::pins::classify;
 use crate::pins::environment::MachineFile;
 use crate::pins::input::PinForm;
@@ -155,6 +155,7 @@ impl Interpreter<'_, '_> {
         let strength = match classify::git_ref(tag.unwrap_or(bare)) {
             Strength::Floating if tag.is_some() => Strength::Exact,
             Strength::Exact if text.starts_with("origin/") => Strength::Floating,
+            Strength::Unknown if is_newest_tag(reference) => Strength::Floating,
             other => other,
         };
         if let Some(input) = self.audit.input_mut(id) {

@@ -521,6 +521,7 @@ pub(super) fn looked_up(name: &str, value: &Word) -> Option<Fragment> {
     let text = match (version, sum) {
         (true, _) => NEWEST,
         (false, true) => FETCHED,
+        (false, false) if asks_for_newest(commands.text()) => NEWEST,
         (false, false) => return None,
     };
     (whole && newest(commands.text())).then(|| Fragment::opaque(text, value.fragment.raw_whole()))
@@ -535,6 +536,37 @@ pub(super) fn said_by_server(words: &[Word], text: Fragment) -> Fragment {
     }
     let known = text.text().replace(UNKNOWN, FETCHED);
     Fragment::opaque(&known, text.raw_whole())
+}
+
+/// Whether a word is nothing but what a server says that the newest is.
+pub(super) fn is_looked_up(word: &Word) -> bool {
+    let [commands] = word.substitutions.as_slice() else { return false };
+    word.text().chars().all(|c| c == UNKNOWN)
+        && newest(commands.text())
+        && asks_for_newest(commands.text())
+}
+
+/// Whether a word is what git finds newest in a clone: `$(git describe --tags)`,
+/// `$(git tag | tail -1)`.
+pub(super) fn is_newest_tag(word: &Word) -> bool {
+    let [commands] = word.substitutions.as_slice() else { return false };
+    let words: Vec<&str> = commands.text().split_whitespace().collect();
+    let git = matches!(words.as_slice(), ["git", ..]);
+    let bounded = ["--before", "--until", "--contains", "--points-at"];
+    git && ["describe", "tag", "rev-list", "for-each-ref", "ls-remote"]
+        .iter()
+        .any(|name| words.iter().take(4).any(|word| word == name))
+        && !bounded.iter().any(|option| commands.text().contains(option))
+}
+
+/// Whether the address itself says that it tells the newest: `releases/latest`, `stable.txt`.
+fn asks_for_newest(commands: &str) -> bool {
+    let bare = |word: &str| word.trim_matches(['"', '\'']).to_ascii_lowercase();
+    commands.split_whitespace().map(bare).filter(|word| word.contains("://")).any(|url| {
+        let path = url.split(['?', '#']).next().unwrap_or_default();
+        let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        last.contains("latest") || ["stable", "stable.txt", "tags"].contains(&last)
+    })
 }
 
 /// Whether commands ask a server what is newest.

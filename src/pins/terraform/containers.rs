@@ -97,6 +97,14 @@ impl Configuration<'_, '_> {
         }
         if kind == "helm_release" {
             self.helm(body);
+            if let Some(values) = body.get("values") {
+                let value = self.evaluator.value(values);
+                for text in value.texts() {
+                    hcl::within(text, self.audit, |audit| {
+                        kubernetes::audit_values(&text.fragment, audit);
+                    });
+                }
+            }
         }
         if let Some(manifest) = body.get("yaml_body") {
             let value = self.evaluator.value(manifest);
@@ -289,6 +297,11 @@ mod tests {
             &["redis@1.2.3:exact|1.2.3"],
         );
         check("resource \"helm_release\" \"x\" {\n chart = \"./redis\"\n}\n", &[]);
+        check(
+            "resource \"helm_release\" \"x\" {\n chart = \"./redis\"\n values = [<<-EOT\n  image:\n    repository: \
+             nginx\n    tag: latest\n  EOT\n  , file(\"v.yaml\")]\n}\n",
+            &["nginx@latest:none|latest"],
+        );
         check(
             "resource \"kubectl_manifest\" \"x\" {\n yaml_body = <<-YAML\n    apiVersion: v1\n    kind: \
              Pod\n    metadata:\n      name: ${var.n}\n    spec:\n      containers:\n      - image: \
