@@ -164,8 +164,11 @@ impl Stage<'_, '_> {
     ) {
         let own = Arc::clone(&self.audit.file().path);
         let Some(path) = repository::resolve(&own, &format!("{folder}/{name}")) else { return };
-        let Some(bytes) = self.audit.repository().read(&path) else { return };
         // The same Dockerfile may be built by thousands of services.
+        if !self.audit.spend(FROM_COST) {
+            return;
+        }
+        let Some(bytes) = self.audit.repository().read(&path) else { return };
         if !self.audit.spend(bytes.len()) {
             return;
         }

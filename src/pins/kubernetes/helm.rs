@@ -261,12 +261,16 @@ impl Stage<'_, '_> {
     /// An image without a tag: the chart's own version of the application.
     fn default_tag(&mut self, subject: &str, name: &Fragment) {
         let own = Arc::clone(&self.audit.file().path);
-        let chart = repository::resolve(&own, "Chart.yaml")
-            .and_then(|path| self.audit.repository().read(&path));
-        let version = chart.and_then(|bytes| {
-            let documents = yaml::parse(&Fragment::of_file(&bytes)).documents;
-            let found = documents.first()?.get("appVersion")?.text()?.to_owned();
-            Some(found).filter(|version| !version.is_empty())
+        let repository = self.audit.repository();
+        let version = repository::resolve(&own, "Chart.yaml").and_then(|path| {
+            // Thousands of images may ask for it.
+            let found = repository.prepared(&format!("appVersion of {path}"), || {
+                let bytes = repository.read(&path)?;
+                let documents = yaml::parse(&Fragment::of_file(&bytes)).documents;
+                let found = documents.first()?.get("appVersion")?.text()?.to_owned();
+                Some(found).filter(|version| !version.is_empty())
+            });
+            (*found).clone()
         });
         let strength = version.as_deref().map_or(Strength::Unknown, image::tag_strength);
         let note = match &version {

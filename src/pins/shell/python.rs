@@ -344,22 +344,46 @@ pub(super) fn read_requirements(
     }
 }
 
+/// What each package that a constraints file holds costs, each time that it is taken in.
+const CONSTRAINT_COST: usize = 16;
+
 /// A constraints file holds the packages that it names; `None` where it cannot be read.
 fn constraints(shell: &mut Interpreter<'_, '_>, file: &Word) -> Option<()> {
     let path = repository_path(shell, file.text())?;
-    let bytes = shell.audit.repository().read(&path)?;
-    let text = String::from_utf8_lossy(&bytes);
+    let repository = shell.audit.repository();
+    // Thousands of commands may name the same file.
+    let found = repository.prepared(&format!("constraints of {path}"), || {
+        let bytes = repository.read(&path)?;
+        Some(fixed(&String::from_utf8_lossy(&bytes), &path))
+    });
+    let found = found.as_ref().as_ref()?;
+    let known = |(name, credit): &(String, Credit)| {
+        let held = shell.environment.machine.held.get(name);
+        held.is_some_and(|held| held.why == credit.why)
+    };
+    if found.first().is_some_and(known) && found.last().is_some_and(known) {
+        return Some(());
+    }
+    if !shell.audit.spend(found.len().saturating_mul(CONSTRAINT_COST)) {
+        return None;
+    }
+    shell.environment.machine.held.extend(found.iter().cloned());
+    Some(())
+}
+
+/// The packages that a constraints file fixes to one version.
+fn fixed(text: &str, path: &str) -> Vec<(String, Credit)> {
+    let mut found = Vec::new();
     for line in text.lines() {
         let line = line.split('#').next().unwrap_or_default().trim();
         let (name, version) = split_requirement(line);
         let strength = classify::version(Ecosystem::Pip, version);
         if !name.is_empty() && strength == Strength::Exact {
             let why = format!("{path} fixes it to {version}");
-            let credit = Credit { strength, why };
-            shell.environment.machine.held.insert(name.to_owned(), credit);
+            found.push((name.to_owned(), Credit { strength, why }));
         }
     }
-    Some(())
+    found
 }
 
 /// conda: `name=version=build`, `channel::name`, environment files.
