@@ -136,7 +136,8 @@ fn files_that_thousands_ask_for_are_read_once() {
         let carrier = CARRIERS.iter().find(|carrier| (carrier.recognises)(path, text.as_bytes()));
         let carrier = carrier.unwrap_or_else(|| panic!("nobody reads {path}"));
         let begin = Instant::now();
-        audit_source(&SourceFile::new(path, text.as_bytes()), carrier, &repository);
+        let collected = audit_source(&SourceFile::new(path, text.as_bytes()), carrier, &repository);
+        assert!(!collected.inputs.is_empty(), "{path}");
         assert!(begin.elapsed() < Duration::from_secs(30), "{path}: {:?}", begin.elapsed());
     }
 }
