@@ -43,13 +43,6 @@ pub fn merge(found: Vec<Found>) -> Vec<Cause> {
     }
     merged
         .retain(|one| best.get(&one.cause.kind).is_none_or(|best| best.0 == one.cause.confidence));
-    // A job of the system always ran; where something is known to have done it, that says nothing.
-    let is_settled = merged.iter().any(|one| one.cause.confidence > Confidence::Weak);
-    merged.retain(|one| {
-        let is_guess =
-            one.cause.kind == CauseKind::SystemJob && one.cause.confidence == Confidence::Weak;
-        !(is_settled && is_guess)
-    });
     merged.sort_by_key(|one| {
         (
             std::cmp::Reverse(one.cause.confidence),
