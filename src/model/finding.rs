@@ -94,6 +94,15 @@ pub struct JudgedChange {
     pub file: Option<TreePath>,
 }
 
+impl JudgedChange {
+    /// The file that a fact stands in, unless the fact is named by it, as many are.
+    #[must_use]
+    pub fn telling_file(&self) -> Option<&TreePath> {
+        let named = self.change.subject.to_string();
+        self.file.as_ref().filter(|file| !named.contains(&file.to_string()))
+    }
+}
+
 /// What a person reads: one thing to look at, with all that belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {

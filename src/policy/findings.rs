@@ -269,7 +269,16 @@ fn headline(group: &Group, members: &[Member<'_>], lead: usize) -> String {
         }
         Group::Facts(scope, _, kind, _) if many => {
             let label = members.get(lead).and_then(|one| one.label).unwrap_or(scope);
-            format!("{label}: {} {}: {}", members.len(), kind.as_str(), names(members))
+            let files: Vec<_> = members.iter().map(|one| one.judged.telling_file()).collect();
+            let place = match files.first() {
+                Some(Some(file)) if files.iter().all(|own| *own == Some(file)) => {
+                    let word = if *kind == ChangeKind::Removed { "from" } else { "in" };
+                    format!(" {word} {file}")
+                }
+                _ => String::new(),
+            };
+            let (count, kind) = (members.len(), kind.as_str());
+            format!("{label}: {count} {kind}{place}: {}", names(members))
         }
         _ => single(lead).unwrap_or_default(),
     }

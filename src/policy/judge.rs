@@ -403,6 +403,27 @@ mod tests {
     }
 
     #[test]
+    fn facts_of_one_file_name_it_once() {
+        let fact = |key: &str, file: &str| {
+            let mut judged = added(file, 0o644);
+            judged.change.subject = Subject::Fact { scope: "groups".into(), key: key.into() };
+            judged.change.attributes.clear();
+            judged.file = Some(TreePath::parse(file));
+            judged
+        };
+        check(
+            vec![fact("a", "/etc/group"), fact("b", "/etc/group")],
+            "",
+            &["medium groups: 2 added in /etc/group: a, b"],
+        );
+        check(
+            vec![fact("a", "/etc/group"), fact("b", "/usr/lib/group")],
+            "",
+            &["medium groups: 2 added: a, b"],
+        );
+    }
+
+    #[test]
     fn links_of_one_script_are_one_finding() {
         check(
             vec![

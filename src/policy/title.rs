@@ -65,11 +65,8 @@ pub(super) fn single(judged: &JudgedChange, label: Option<&str>, became: Option<
         Subject::Fact { scope, key } => {
             let name = Escaped(key.as_bytes());
             let scope = label.unwrap_or(scope);
-            // Many facts are named by their file.
-            let file = judged.file.as_ref().map(ToString::to_string);
-            let file = file.filter(|file| !name.to_string().contains(file.as_str()));
             let place = |word: &str| {
-                file.as_ref().map_or_else(String::new, |file| format!(" {word} {file}"))
+                judged.telling_file().map_or_else(String::new, |file| format!(" {word} {file}"))
             };
             match change.kind {
                 ChangeKind::Modified => {

@@ -196,8 +196,7 @@ fn finding(story: &Story<'_>, finding: &crate::model::Finding) -> Finding {
             .subjects
             .iter()
             .map(|subject| {
-                let told = story.change_of(subject).map(story::what_happened).unwrap_or_default();
-                [story::subject(subject), told]
+                [story::subject(subject), story.told(finding, subject).unwrap_or_default()]
             })
             .collect(),
         allowed: story.allowed(finding),

@@ -100,8 +100,8 @@ fn changed(story: &Story<'_>, finding: &Finding, view: &View) -> String {
         .take(shown)
         .map(|subject| {
             let name = code(&story::subject(subject));
-            match story.change_of(subject) {
-                Some(judged) => format!("{name}: {}", text(&story::what_happened(judged))),
+            match story.told(finding, subject) {
+                Some(told) => format!("{name}: {}", text(&told)),
                 None => name,
             }
         })

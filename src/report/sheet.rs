@@ -94,8 +94,8 @@ impl Sheet {
                     .iter()
                     .map(|subject| {
                         let name = story::subject(subject);
-                        match story.change_of(subject) {
-                            Some(judged) => format!("{name}: {}", story::what_happened(judged)),
+                        match story.told(finding, subject) {
+                            Some(told) => format!("{name}: {told}"),
                             None => name,
                         }
                     })

@@ -52,6 +52,15 @@ impl<'a> Story<'a> {
         self.by_subject.get(subject).copied()
     }
 
+    /// What happened to one of a finding's subjects; the file is left out where all have the same,
+    /// which the title names.
+    pub(super) fn told(&self, finding: &Finding, subject: &Subject) -> Option<String> {
+        let judged = self.change_of(subject)?;
+        let others = finding.subjects.iter().filter_map(|other| self.change_of(other));
+        let is_one = others.map(|other| &other.file).all(|file| *file == judged.file);
+        Some(if is_one { without_file(judged) } else { what_happened(judged) })
+    }
+
     /// The lines of build files that let the packages of a finding drift, a sentence each.
     pub(super) fn allowed(&self, finding: &Finding) -> Vec<String> {
         let lines = self.report.build_lines.iter();
@@ -230,20 +239,22 @@ fn allowed(line: &BuildLine) -> String {
     text
 }
 
-/// The change in a line, with its package and the remark on it.
+/// The change in a line, with its package, the remark on it and the file that says so.
 pub(super) fn what_happened(judged: &JudgedChange) -> String {
+    let mut text = without_file(judged);
+    if let Some(file) = judged.telling_file() {
+        text.push_str(&format!("; {file}"));
+    }
+    text
+}
+
+fn without_file(judged: &JudgedChange) -> String {
     let mut text = format::change(&judged.change);
     if let Some(package) = &judged.package {
         text.push_str(&format!("; package {}", format::escaped(&package.to_string())));
     }
     if let Some(note) = &judged.note {
         text.push_str(&format!("; {}", format::escaped(note)));
-    }
-    // Many facts are named by their file.
-    let subject = judged.change.subject.to_string();
-    let file = judged.file.as_ref().map(ToString::to_string);
-    if let Some(file) = file.filter(|file| !subject.contains(file.as_str())) {
-        text.push_str(&format!("; {file}"));
     }
     text
 }

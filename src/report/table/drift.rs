@@ -80,7 +80,7 @@ fn finding_row(story: &Story<'_>, finding: &Finding, view: &View) -> Vec<Cell> {
         }
         // The title names the directory and counts what is below it.
         [Subject::Path(top), rest @ ..] if !verbose && rest.iter().all(|one| below(one, top)) => {}
-        subjects => lines.extend(subject_lines(story, subjects, verbose)),
+        subjects => lines.extend(subject_lines(story, finding, subjects, verbose)),
     }
     let causes = story::causes(&finding.causes);
     let wide = view.width >= WIDE;
@@ -104,15 +104,20 @@ fn below(subject: &Subject, top: &TreePath) -> bool {
     matches!(subject, Subject::Path(path) if path.is_at_or_below(top))
 }
 
-fn subject_lines(story: &Story<'_>, subjects: &[Subject], verbose: bool) -> Vec<String> {
+fn subject_lines(
+    story: &Story<'_>,
+    finding: &Finding,
+    subjects: &[Subject],
+    verbose: bool,
+) -> Vec<String> {
     let shown = if verbose { usize::MAX } else { SUBJECTS_SHOWN };
     let mut lines: Vec<String> = subjects
         .iter()
         .take(shown)
         .map(|subject| {
             let name = story::subject(subject);
-            match story.change_of(subject) {
-                Some(judged) => format!("{name}: {}", story::what_happened(judged)),
+            match story.told(finding, subject) {
+                Some(told) => format!("{name}: {told}"),
                 None => name,
             }
         })
