@@ -91,16 +91,8 @@ impl Work<'_> {
             _ => Case::default(),
         };
         let disposition = if case.explained { Disposition::Explained } else { Disposition::Drift };
-        JudgedChange {
-            change,
-            disposition,
-            package: case.package,
-            causes: Vec::new(),
-            rule: None,
-            direction: None,
-            note: case.note,
-            file: None,
-        }
+        let (package, note) = (case.package, case.note);
+        JudgedChange { disposition, package, note, ..JudgedChange::new(change) }
     }
 
     fn path(&mut self, path: &TreePath, kind: ChangeKind) -> Case {

@@ -95,6 +95,21 @@ pub struct JudgedChange {
 }
 
 impl JudgedChange {
+    /// Drift of which no more is known.
+    #[must_use]
+    pub const fn new(change: Change) -> Self {
+        Self {
+            change,
+            disposition: Disposition::Drift,
+            package: None,
+            causes: Vec::new(),
+            rule: None,
+            direction: None,
+            note: None,
+            file: None,
+        }
+    }
+
     /// The file that a fact stands in, unless the fact is named by it, as many are.
     #[must_use]
     pub fn telling_file(&self) -> Option<&TreePath> {

@@ -133,24 +133,15 @@ mod tests {
             before: None,
             after: Some(value.clone()),
         });
+        let (kind, attributes) = (ChangeKind::Modified, attributes.collect());
         JudgedChange {
-            change: Change {
-                subject,
-                kind: ChangeKind::Modified,
-                attributes: attributes.collect(),
-            },
-            disposition: Disposition::Drift,
-            package: None,
-            direction: None,
             causes: vec![Cause {
                 kind: cause,
                 detail: "copy".into(),
                 confidence: Confidence::Strong,
                 evidence: Vec::new(),
             }],
-            rule: None,
-            note: None,
-            file: None,
+            ..JudgedChange::new(Change { subject, kind, attributes })
         }
     }
 

@@ -298,16 +298,7 @@ mod tests {
             after: (kind != ChangeKind::Removed).then(|| after.clone()),
         });
         let subject = Subject::Path(TreePath::parse(path));
-        JudgedChange {
-            change: Change { subject, kind, attributes: attributes.collect() },
-            disposition: Disposition::Drift,
-            package: None,
-            causes: Vec::new(),
-            rule: None,
-            direction: None,
-            note: None,
-            file: None,
-        }
+        JudgedChange::new(Change { subject, kind, attributes: attributes.collect() })
     }
 
     fn added(path: &str, mode: u16) -> JudgedChange {

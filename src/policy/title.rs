@@ -212,7 +212,7 @@ pub(super) fn kind_word(change: &Change) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Disposition, TreePath};
+    use crate::model::TreePath;
 
     fn fact(kind: ChangeKind, key: &str, before: &str, after: &str) -> String {
         let text = |text: &str| Some(AttributeValue::Text(text.to_owned()));
@@ -223,14 +223,8 @@ mod tests {
         };
         let subject = Subject::Fact { scope: "sshd".into(), key: key.into() };
         let judged = JudgedChange {
-            change: Change { subject, kind, attributes: vec![attribute] },
-            disposition: Disposition::Drift,
-            package: None,
-            causes: Vec::new(),
-            rule: None,
-            direction: None,
-            note: None,
             file: Some(TreePath::parse("/etc/ssh/sshd_config")),
+            ..JudgedChange::new(Change { subject, kind, attributes: vec![attribute] })
         };
         single(&judged, None, None)
     }

@@ -83,16 +83,8 @@ fn judged(
     attributes: Vec<Attribute>,
     disposition: Disposition,
 ) -> JudgedChange {
-    JudgedChange {
-        change: Change { subject, kind, attributes },
-        disposition,
-        package: None,
-        causes: Vec::new(),
-        rule: None,
-        direction: None,
-        note: None,
-        file: None,
-    }
+    let change = Change { subject, kind, attributes };
+    JudgedChange { disposition, ..JudgedChange::new(change) }
 }
 
 fn added_file(bits: u16, size: u64, content: &[u8]) -> Vec<Attribute> {
