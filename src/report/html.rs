@@ -187,6 +187,7 @@ fn side(title: &'static str, summary: &ManifestSummary) -> Side {
 }
 
 fn finding(story: &Story<'_>, finding: &crate::model::Finding) -> Finding {
+    let told = story.teller(finding);
     Finding {
         id: format::escaped(&finding.id),
         severity: finding.severity.as_str(),
@@ -195,9 +196,7 @@ fn finding(story: &Story<'_>, finding: &crate::model::Finding) -> Finding {
         subjects: finding
             .subjects
             .iter()
-            .map(|subject| {
-                [story::subject(subject), story.told(finding, subject).unwrap_or_default()]
-            })
+            .map(|subject| [story::subject(subject), told(subject).unwrap_or_default()])
             .collect(),
         allowed: story.allowed(finding),
         causes: finding

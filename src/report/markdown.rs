@@ -94,14 +94,15 @@ fn findings(
 
 fn changed(story: &Story<'_>, finding: &Finding, view: &View) -> String {
     let shown = if view.verbosity == Verbosity::Verbose { usize::MAX } else { SUBJECTS_SHOWN };
+    let told = story.teller(finding);
     let mut lines: Vec<String> = finding
         .subjects
         .iter()
         .take(shown)
         .map(|subject| {
             let name = code(&story::subject(subject));
-            match story.told(finding, subject) {
-                Some(told) => format!("{name}: {}", text(&told)),
+            match told(subject) {
+                Some(what) => format!("{name}: {}", text(&what)),
                 None => name,
             }
         })

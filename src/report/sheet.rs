@@ -89,13 +89,14 @@ impl Sheet {
             .findings
             .iter()
             .map(|finding| {
+                let told = story.teller(finding);
                 let mut details: Vec<String> = finding
                     .subjects
                     .iter()
                     .map(|subject| {
                         let name = story::subject(subject);
-                        match story.told(finding, subject) {
-                            Some(told) => format!("{name}: {told}"),
+                        match told(subject) {
+                            Some(what) => format!("{name}: {what}"),
                             None => name,
                         }
                     })

@@ -52,13 +52,16 @@ impl<'a> Story<'a> {
         self.by_subject.get(subject).copied()
     }
 
-    /// What happened to one of a finding's subjects; the file is left out where all have the same,
-    /// which the title names.
-    pub(super) fn told(&self, finding: &Finding, subject: &Subject) -> Option<String> {
-        let judged = self.change_of(subject)?;
-        let others = finding.subjects.iter().filter_map(|other| self.change_of(other));
-        let is_one = others.map(|other| &other.file).all(|file| *file == judged.file);
-        Some(if is_one { without_file(judged) } else { what_happened(judged) })
+    /// Tells what happened to each of a finding's subjects; the file is left out where all have
+    /// the same, which the title names.
+    pub(super) fn teller(&self, finding: &Finding) -> impl Fn(&Subject) -> Option<String> {
+        let mut files = finding.subjects.iter().filter_map(|one| self.change_of(one));
+        let first = files.next().map(|one| &one.file);
+        let tell = match files.all(|one| Some(&one.file) == first) {
+            true => without_file,
+            false => what_happened,
+        };
+        move |subject| self.change_of(subject).map(tell)
     }
 
     /// The lines of build files that let the packages of a finding drift, a sentence each.

@@ -80,7 +80,7 @@ fn finding_row(story: &Story<'_>, finding: &Finding, view: &View) -> Vec<Cell> {
         }
         // The title names the directory and counts what is below it.
         [Subject::Path(top), rest @ ..] if !verbose && rest.iter().all(|one| below(one, top)) => {}
-        subjects => lines.extend(subject_lines(story, finding, subjects, verbose)),
+        subjects => lines.extend(subject_lines(subjects, story.teller(finding), verbose)),
     }
     let causes = story::causes(&finding.causes);
     let wide = view.width >= WIDE;
@@ -105,9 +105,8 @@ fn below(subject: &Subject, top: &TreePath) -> bool {
 }
 
 fn subject_lines(
-    story: &Story<'_>,
-    finding: &Finding,
     subjects: &[Subject],
+    told: impl Fn(&Subject) -> Option<String>,
     verbose: bool,
 ) -> Vec<String> {
     let shown = if verbose { usize::MAX } else { SUBJECTS_SHOWN };
@@ -116,8 +115,8 @@ fn subject_lines(
         .take(shown)
         .map(|subject| {
             let name = story::subject(subject);
-            match story.told(finding, subject) {
-                Some(told) => format!("{name}: {told}"),
+            match told(subject) {
+                Some(what) => format!("{name}: {what}"),
                 None => name,
             }
         })
