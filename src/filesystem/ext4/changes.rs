@@ -103,6 +103,11 @@ impl Changes {
         ControlFlow::Continue(())
     }
 
+    /// Whether blocks of a file lie elsewhere than its inode says.
+    pub fn has_ranges(&self, inode: u32) -> bool {
+        self.ranges.contains_key(&inode)
+    }
+
     /// The runs of a file from `from` on, where `stored` tells those that are not changed.
     pub fn runs(
         &self,

@@ -23,7 +23,7 @@ pub fn runs(volume: &Volume, inode: &Inode, from: u64) -> Result<Vec<Run>, Fault
         false => pointer_runs(volume, inode, from),
     };
     // Of directories the blocks are stored as they were, and names are added to them.
-    if inode.kind == FileKind::Directory {
+    if inode.kind == FileKind::Directory || !volume.changes.has_ranges(inode.number) {
         return stored();
     }
     let runs = volume.changes.runs(inode.number, from, stored)?;

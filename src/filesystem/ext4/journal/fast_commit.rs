@@ -83,9 +83,12 @@ struct Found {
 /// The changes of all whole commits after the transaction before `sequence`, in their order, and
 /// what could not be read.
 pub fn steps(log: &Log<'_>, sequence: u32) -> (Vec<Step>, Option<Fault>) {
+    if !log.has_fast_commits {
+        return (Vec::new(), None);
+    }
     let mut found = Found::default();
     let mut fault = None;
-    for (index, position) in log.fast_positions().enumerate().take_while(|_| log.has_fast_commits) {
+    for (index, position) in log.fast_positions().enumerate() {
         match log.read(position) {
             Ok(block) => match read(&block, sequence, index == 0, &mut found) {
                 Ok(true) => continue,
