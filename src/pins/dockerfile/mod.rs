@@ -13,6 +13,7 @@ use super::carrier::Carrier;
 use super::classify;
 use super::environment::{Constant, Environment, MachineFile};
 use super::input::{Built, Input, Origin};
+use super::jinja::{self, Piece};
 use super::platform;
 use super::repository::{self, SourceFile};
 use super::shell::{self, Context, Dialect, Expanded};
@@ -114,24 +115,14 @@ fn without_statements(fragment: &Fragment) -> Option<Fragment> {
     let text = fragment.text();
     let mut builder = FragmentBuilder::default();
     let mut done = 0_usize;
-    for (start, _) in text.match_indices('{') {
-        let rest = text.get(start..).unwrap_or_default();
-        let close = match rest.get(..2) {
-            Some("{%") => "%}",
-            Some("{#") => "#}",
-            _ => continue,
-        };
-        let before = text.get(..start).unwrap_or_default();
-        if start < done || !before.trim_end_matches([' ', '\t']).ends_with(['\n', '}']) && start > 0
-        {
-            continue;
-        }
-        let Some(length) = rest.find(close) else { break };
-        let end = start.saturating_add(length).saturating_add(close.len());
-        if fragment.get(start..end).contains('\n') {
-            builder.append_range(fragment, done..start);
-            builder.replaced(" ", fragment.raw_range(start..end));
-            done = end;
+    for piece in jinja::pieces(text) {
+        let (Piece::Statement(whole) | Piece::Comment(whole)) = piece else { continue };
+        let before = text.get(..whole.start).unwrap_or_default().trim_end_matches([' ', '\t']);
+        let begins = whole.start == 0 || before.ends_with(['\n', '}']);
+        if begins && fragment.get(whole.clone()).contains('\n') {
+            builder.append_range(fragment, done..whole.start);
+            builder.replaced(" ", fragment.raw_range(whole.clone()));
+            done = whole.end;
         }
     }
     if done == 0 {

@@ -57,7 +57,7 @@ pub(in crate::pins) enum Piece {
     /// `{% … %}`.
     Statement(Range<usize>),
     /// `{# … #}`.
-    Comment,
+    Comment(Range<usize>),
 }
 
 /// What the expression in a range of a text comes to.
@@ -89,7 +89,7 @@ pub(in crate::pins) fn render(
     let evaluator = Evaluator { fragment, file, names };
     let blank = |piece: &Piece| match piece {
         Piece::Literal(range) => text.get(range.clone()).is_some_and(|t| t.trim().is_empty()),
-        Piece::Comment => true,
+        Piece::Comment(_) => true,
         _ => false,
     };
     let mut others = pieces.iter().filter(|piece| !blank(piece));
@@ -135,7 +135,7 @@ fn joined(evaluator: &Evaluator<'_>, pieces: &[Piece], keeps_statements: bool) -
                     draft.builder.append_range(fragment, range.clone());
                 }
             }
-            Piece::Comment => {}
+            Piece::Comment(_) => {}
             Piece::Expression(whole, inner) => {
                 let found = evaluator.expression(inner.clone());
                 let site = fragment.raw_range(whole.clone());
@@ -239,7 +239,7 @@ pub(in crate::pins) fn pieces(text: &str) -> Vec<Piece> {
         found.push(match text.as_bytes().get(open.saturating_add(1)) {
             Some(b'{') => Piece::Expression(open..end, body),
             Some(b'%') => Piece::Statement(open..end),
-            _ => Piece::Comment,
+            _ => Piece::Comment(open..end),
         });
         done = end;
         at = end;

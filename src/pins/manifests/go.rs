@@ -18,35 +18,54 @@ pub const CARRIER: Carrier = Carrier {
     read,
 };
 
-fn read(file: &SourceFile, audit: &mut Audit<'_>) {
-    let lock = lock(file, audit);
-    let fragment = file.fragment();
-    let (mut block, mut at) = (String::new(), 0_usize);
-    let mut replaced = Vec::new();
-    let mut required = Vec::new();
-    for line in fragment.text().split_inclusive('\n') {
+/// A line of a `go.mod`, in a block or not.
+pub(in crate::pins) struct Directive<'t> {
+    /// `require`, `replace`, `module`, …
+    pub verb: &'t str,
+    /// What it is about.
+    pub words: Vec<&'t str>,
+    line: &'t str,
+    start: usize,
+}
+
+/// The directives of a `go.mod` in their order.
+pub(in crate::pins) fn directives(text: &str) -> Vec<Directive<'_>> {
+    let mut found = Vec::new();
+    let (mut block, mut at) = ("", 0_usize);
+    for line in text.split_inclusive('\n') {
         let start = at;
         at = at.saturating_add(line.len());
         let code = line.split("//").next().unwrap_or_default();
         let words: Vec<&str> = code.split_whitespace().collect();
-        let (verb, rest): (&str, &[&str]) = match words.as_slice() {
+        let (verb, words) = match words.as_slice() {
             [")"] => {
-                block.clear();
+                block = "";
                 continue;
             }
             [verb, "("] => {
-                (*verb).clone_into(&mut block);
+                block = verb;
                 continue;
             }
-            words if !block.is_empty() => (&block, words),
-            [verb, rest @ ..] => (verb, rest),
+            words if !block.is_empty() => (block, words.to_vec()),
+            [verb, rest @ ..] => (*verb, rest.to_vec()),
             [] => continue,
         };
+        found.push(Directive { verb, words, line, start });
+    }
+    found
+}
+
+fn read(file: &SourceFile, audit: &mut Audit<'_>) {
+    let lock = lock(file, audit);
+    let fragment = file.fragment();
+    let mut replaced = Vec::new();
+    let mut required = Vec::new();
+    for Directive { verb, words, line, start } in directives(fragment.text()) {
         let place = |word: &str| {
             let from = start.saturating_add(line.find(word).unwrap_or(0));
             fragment.raw_range(from..from.saturating_add(word.len()))
         };
-        match (verb, rest) {
+        match (verb, words.as_slice()) {
             ("require", [module, version]) => {
                 let module = module.trim_matches('"');
                 required.push((module.to_owned(), (*version).to_owned(), place(version)));

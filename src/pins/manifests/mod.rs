@@ -25,6 +25,7 @@ mod versions;
 pub use cargo::CARRIER as CARGO;
 pub use composer::CARRIER as COMPOSER;
 pub use go::CARRIER as GO;
+pub(super) use go::directives;
 pub use node::CARRIER as NODE;
 pub use python::{PIPFILE, PYPROJECT, REQUIREMENTS, SETUP_CFG};
 pub use ruby::CARRIER as GEMFILE;

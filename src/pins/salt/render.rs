@@ -126,7 +126,7 @@ impl Renderer<'_> {
             at = at.saturating_add(1);
             match piece {
                 Piece::Literal(range) => self.out.append_range(self.source, range.clone()),
-                Piece::Comment => {}
+                Piece::Comment(_) => {}
                 Piece::Expression(whole, inner) => self.expression(whole, inner),
                 Piece::Statement(range) => {
                     let body = self.body(range);

@@ -4,6 +4,7 @@
 use super::interpret::Interpreter;
 use super::managers::Invocation;
 use super::package::{Package, is_local};
+use crate::pins::manifests::directives;
 use crate::pins::repository::{self, Repository};
 use crate::pins::span::UNKNOWN;
 use crate::pins::strength::{Ecosystem, Strength};
@@ -83,17 +84,12 @@ fn parse(text: &str, summed: bool) -> Module {
         (Strength::Exact, "go.mod requires one version of it")
     };
     let mut module = Module { path: String::new(), required: Vec::new(), held, why };
-    let mut block = "";
-    for line in text.lines() {
-        let words: Vec<&str> =
-            line.split("//").next().unwrap_or_default().split_whitespace().collect();
-        match (block, words.as_slice()) {
-            (_, [")", ..]) => block = "",
-            (_, [verb, "("]) => block = verb,
-            ("require", [path, _version]) | (_, ["require", path, _version]) => {
+    for line in directives(text) {
+        match (line.verb, line.words.as_slice()) {
+            ("require", [path, _version]) => {
                 module.required.push(path.trim_matches('"').to_owned());
             }
-            (_, ["module", path]) => path.trim_matches('"').clone_into(&mut module.path),
+            ("module", [path]) => path.trim_matches('"').clone_into(&mut module.path),
             _ => {}
         }
     }

@@ -22,6 +22,10 @@ use tree_sitter::{Node, Parser, Tree};
 /// Expressions in expressions.
 const MAX_DEPTH: usize = 40;
 
+/// Precedence levels, by which attributes are set and asked for.
+const LEVELS: [&str; 7] =
+    ["default", "override", "normal", "force_default", "set", "force_override", "default_unless"];
+
 /// A longer text is unknown.
 const MAX_TEXT: usize = 64 * 1024;
 
@@ -345,17 +349,7 @@ impl<'e> Evaluator<'e> {
                     let method = at.child_by_field_name("method")?;
                     let receiver = at.child_by_field_name("receiver")?;
                     let name = self.source.text(method);
-                    let level = [
-                        "default",
-                        "override",
-                        "normal",
-                        "force_default",
-                        "set",
-                        "force_override",
-                        "automatic",
-                        "default_unless",
-                    ]
-                    .contains(&name);
+                    let level = name == "automatic" || LEVELS.contains(&name);
                     if name == "read" || name == "fetch" || name == "dig" {
                         let arguments = at.child_by_field_name("arguments")?;
                         for argument in children(arguments).into_iter().rev() {
@@ -370,20 +364,11 @@ impl<'e> Evaluator<'e> {
                     at = receiver;
                 }
                 "identifier" => {
-                    let own = [
-                        "node",
-                        "default",
-                        "override",
-                        "normal",
-                        "force_default",
-                        "set",
-                        "force_override",
-                        "default_unless",
-                        "attributes",
-                    ];
                     let name = self.source.text(at);
+                    let is_root = name == "node" || name == "attributes";
                     keys.reverse();
-                    return (own.contains(&name) && !keys.is_empty()).then_some(keys);
+                    return ((is_root || LEVELS.contains(&name)) && !keys.is_empty())
+                        .then_some(keys);
                 }
                 _ => return None,
             }
