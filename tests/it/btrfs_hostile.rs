@@ -61,10 +61,15 @@ fn mutations_of_btrfs() {
     let Some(original) = image(folder.path()) else { return };
     let filesystem = Btrfs::open(Arc::new(Bytes(original.clone()))).unwrap();
     assert_eq!(Walk::all(&filesystem).counts(), (127, 0));
+    mutate(&original, 300);
+}
+
+/// Mutations of an image, most of them with right checksums.
+pub fn mutate(original: &[u8], count: usize) {
     let uuid = original[SUPERBLOCK + 32..][..16].to_vec();
     mutations::check(
-        &original,
-        300,
+        original,
+        count,
         Sees::All,
         |device| Btrfs::open(device),
         |round, bytes| {

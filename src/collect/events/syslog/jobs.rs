@@ -256,19 +256,14 @@ fn actor(unit: &str) -> CauseKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::events::At;
-    use crate::model::{TimeCertainty, Timestamp, TreePath};
+    use crate::collect::events::syslog::testing::feed;
 
     fn check(lines: &[(&str, &str, &str)], expected: &[&str]) {
         let (mut jobs, mut sink) = (Jobs::default(), Sink::default());
-        let path = TreePath::parse("/var/log/syslog");
-        for (second, (tag, pid, text)) in lines.iter().enumerate() {
-            let at = Timestamp::from_seconds(i64::try_from(second).unwrap());
-            let time = EventTime { at, certainty: TimeCertainty::Exact };
-            let at = At { path: &path, line: None };
-            assert!(Jobs::is_of_interest(tag, text), "{text}");
-            jobs.take(Message { at, time, tag, pid, text, forgeable: true });
-        }
+        feed(lines, |message| {
+            assert!(Jobs::is_of_interest(message.tag, message.text), "{}", message.text);
+            jobs.take(message);
+        });
         jobs.finish(&mut sink);
         let shown = sink.into_events().into_iter().map(|event| {
             let second = |time: Option<EventTime>| time.map_or(-1, |time| time.at.seconds);

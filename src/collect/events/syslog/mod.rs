@@ -275,6 +275,24 @@ fn without_year(text: &str, zone: &Zone, written: Timestamp) -> Option<EventTime
 }
 
 #[cfg(test)]
+mod testing {
+    use super::Message;
+    use crate::collect::events::At;
+    use crate::model::{EventTime, TimeCertainty, Timestamp, TreePath};
+
+    /// Hands on messages of tag, process and text, one a second.
+    pub(super) fn feed(lines: &[(&str, &str, &str)], mut take: impl FnMut(Message<'_>)) {
+        let path = TreePath::parse("/var/log/syslog");
+        for (second, (tag, pid, text)) in lines.iter().enumerate() {
+            let at = Timestamp::from_seconds(i64::try_from(second).unwrap());
+            let time = EventTime { at, certainty: TimeCertainty::Exact };
+            let at = At { path: &path, line: None };
+            take(Message { at, time, tag, pid, text, forgeable: true });
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -217,19 +217,11 @@ fn pkexec(message: Message<'_>, sink: &mut Sink) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::events::At;
-    use crate::model::{EventTime, TimeCertainty, Timestamp, TreePath};
+    use crate::collect::events::syslog::testing::feed;
 
     fn check(lines: &[(&str, &str, &str)], expected: &[&str]) {
         let (mut sessions, mut sink) = (Sessions::default(), Sink::default());
-        let path = TreePath::parse("/var/log/auth.log");
-        for (second, (tag, pid, text)) in lines.iter().enumerate() {
-            let at = Timestamp::from_seconds(i64::try_from(second).unwrap());
-            let time = EventTime { at, certainty: TimeCertainty::Exact };
-            let at = At { path: &path, line: None };
-            let message = Message { at, time, tag, pid, text, forgeable: true };
-            sessions.take(message, &mut sink);
-        }
+        feed(lines, |message| sessions.take(message, &mut sink));
         sessions.finish(&mut sink);
         let shown = sink.into_events().into_iter().map(|event| {
             let until = event.until.map_or(-1, |until| until.at.seconds);
