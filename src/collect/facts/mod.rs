@@ -162,6 +162,24 @@ mod testing {
         format!("{scope}/{key} digest={digest} lines=1 reason={reason} @{path}")
     }
 
+    /// What is recorded of a tree with one file: scope, key and `name=value; …` of each fact.
+    pub(super) fn of_file(
+        collect: fn(&View<'_>, &mut Records),
+        path: &str,
+        bytes: &str,
+    ) -> Vec<[String; 3]> {
+        let mut tree = MemoryFilesystem::new();
+        tree.file(path, bytes);
+        let mut records = Records::default();
+        collect(&View { filesystem: &tree, found: &[] }, &mut records);
+        let shown = records.facts.into_iter().map(|fact| {
+            let values: Vec<String> =
+                fact.attributes.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            [fact.scope, fact.key, values.join("; ")]
+        });
+        shown.collect()
+    }
+
     /// What a collector records of a tree: `scope/key name=value … @evidence`, in its order.
     pub(super) fn check(
         collector: &Collector,

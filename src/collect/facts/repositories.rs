@@ -452,20 +452,14 @@ fn keys(reader: &mut Reader<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::of_file;
     use super::*;
     use crate::filesystem::memory::MemoryFilesystem;
 
     fn check(path: &str, bytes: &str, expected: &[&str]) {
-        let mut tree = MemoryFilesystem::new();
-        tree.file(path, bytes);
-        let mut records = Records::default();
-        collect(&View { filesystem: &tree, found: &[] }, &mut records);
-        let show = |fact: &Fact| {
-            let values: Vec<String> =
-                fact.attributes.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            format!("{}: {}", fact.key, values.join("; "))
-        };
-        assert_eq!(records.facts.iter().map(show).collect::<Vec<_>>(), expected);
+        let found = of_file(collect, path, bytes).into_iter();
+        let shown = found.map(|[_, key, values]| format!("{key}: {values}"));
+        assert_eq!(shown.collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -228,19 +228,12 @@ fn tokens(text: &str) -> Vec<Token> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::filesystem::memory::MemoryFilesystem;
+    use crate::collect::facts::testing::of_file;
 
     fn check(path: &str, bytes: &str, expected: &[&str]) {
-        let mut tree = MemoryFilesystem::new();
-        tree.file(path, bytes);
-        let mut records = Records::default();
-        collect(&View { filesystem: &tree, found: &[] }, &mut records);
-        let show = |fact: &crate::model::Fact| {
-            let values: Vec<String> =
-                fact.attributes.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            format!("{} {}: {}", fact.scope, fact.key, values.join("; "))
-        };
-        assert_eq!(records.facts.iter().map(show).collect::<Vec<_>>(), expected);
+        let found = of_file(collect, path, bytes).into_iter();
+        let shown = found.map(|[scope, key, values]| format!("{scope} {key}: {values}"));
+        assert_eq!(shown.collect::<Vec<_>>(), expected);
     }
 
     #[test]
