@@ -10,9 +10,12 @@ use super::volume::Volume;
 use crate::filesystem::bytes::{le16, le32, slice};
 use crate::filesystem::runs::Run;
 use crate::model::Fault;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
+/// Inodes that are kept, in bytes: many times what a journal of the usual size can change.
+pub const MAX_INODES: usize = 64 << 20;
 /// `i_links_count`.
 const LINKS: usize = 0x1a;
 /// `i_generation`: what lies behind `i_block` begins with it.
@@ -29,6 +32,8 @@ pub struct Changes {
     names: HashMap<u32, BTreeMap<Box<[u8]>, Name>>,
     /// Directories that the commits made, with the one that each lies in.
     made: HashMap<u32, u32>,
+    /// Bytes of inodes that may still be kept; `None` where they were not enough.
+    room: Option<usize>,
 }
 
 /// One name of a directory.
@@ -41,9 +46,10 @@ struct Name {
 }
 
 impl Changes {
-    /// Takes the steps in their order. What cannot be applied to a damaged inode is not.
-    pub fn of(volume: &Volume, steps: Vec<Step>) -> Self {
-        let mut changes = Self::default();
+    /// Takes the steps in their order, and says where they change inodes of more than `most` bytes.
+    /// What cannot be applied to a damaged inode is not.
+    pub fn of(volume: &Volume, steps: Vec<Step>, most: usize) -> (Self, Option<Fault>) {
+        let mut changes = Self { room: Some(most), ..Self::default() };
         for step in steps {
             match step {
                 Step::Inode { number, raw } => changes.inode(volume, number, &raw),
@@ -55,7 +61,11 @@ impl Changes {
                 }
             }
         }
-        changes
+        let fault = changes.room.is_none().then(|| {
+            let what = "the journal's fast commits change inodes of more than";
+            Fault::limit(format!("{what} {most} bytes: only the first are replayed"))
+        });
+        (changes, fault)
     }
 
     /// The bytes of an inode that was changed.
@@ -217,9 +227,11 @@ impl Changes {
     /// The bytes of an inode as they are so far.
     fn bytes_of(&mut self, volume: &Volume, number: u32) -> Option<&mut Box<[u8]>> {
         match self.inodes.entry(number) {
-            std::collections::hash_map::Entry::Occupied(known) => Some(known.into_mut()),
-            std::collections::hash_map::Entry::Vacant(place) => {
+            Entry::Occupied(known) => Some(known.into_mut()),
+            Entry::Vacant(place) => {
                 let (block, range) = volume.inode_place(number).ok()?;
+                self.room = self.room.and_then(|room| room.checked_sub(range.len()));
+                self.room?;
                 Some(place.insert(block.get(range)?.into()))
             }
         }
@@ -229,6 +241,29 @@ impl Changes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::block::MemoryDevice;
+    use std::sync::Arc;
+
+    #[test]
+    fn inodes_are_kept_up_to_a_limit() {
+        let mut bytes = vec![0; 16 << 10];
+        let fields = [(0, 16), (4, 16), (0x14, 1), (0x20, 8192), (0x28, 16), (0x4c, 1)];
+        for (at, value) in fields.into_iter().chain([(0x58, 128), (0x38, 0xef53)]) {
+            bytes[1024 + at..][..4].copy_from_slice(&u32::to_le_bytes(value));
+        }
+        // Where the table of inodes lies.
+        bytes[2048 + 8] = 5;
+        let volume = Volume::open(Arc::new(MemoryDevice::new(bytes))).unwrap();
+        let step = |number| Step::Inode { number, raw: [1; 4].into() };
+        let check = |most: usize, kept: usize, is_told: bool| {
+            let steps = [12, 13, 12, 14].map(step).into();
+            let (changes, fault) = Changes::of(&volume, steps, most);
+            assert_eq!((changes.inodes.len(), fault.is_some()), (kept, is_told), "{most}");
+        };
+        check(3 * 128, 3, false);
+        check(3 * 128 - 1, 2, true);
+        check(0, 0, true);
+    }
 
     #[test]
     fn later_ranges_cover_earlier_ones() {

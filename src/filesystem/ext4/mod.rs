@@ -35,7 +35,7 @@ mod xattr;
 use super::{DirectoryEntry, Filesystem, Listing, Metadata, Node};
 use crate::block::BlockDevice;
 use crate::model::{Fault, FileKind, Name, Xattr};
-use changes::Changes;
+use changes::{Changes, MAX_INODES};
 use inode::Inode;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -74,13 +74,13 @@ impl Ext4 {
             true => volume,
             false => volume.with_overlay(replay.overlay)?,
         };
-        let changes = Changes::of(&volume, replay.steps);
+        let (changes, fault) = Changes::of(&volume, replay.steps, MAX_INODES);
         let volume = volume.with_changes(changes);
         let root = volume.inode(ROOT.into())?;
         if root.kind != FileKind::Directory {
             return Err(Fault::damaged(format!("the root is a {}", root.kind)));
         }
-        Ok(Self { volume, faults: replay.faults })
+        Ok(Self { volume, faults: replay.faults.into_iter().chain(fault).collect() })
     }
 
     /// The UUID, as `blkid` and `fstab` name it.
